@@ -1,0 +1,160 @@
+"""The front door's own records: staff, events, saved views."""
+
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from dashboard.ids import PublicIdField
+from dashboard.permissions import Role, allowed
+
+SAID = {
+    "open": "finalised",
+    "done": "completed",
+    "active": "restored",
+    "checking": "being checked",
+    "applying": "begun",
+}  # events
+
+
+class UserManager(BaseUserManager):
+    def create_user(self, email, password=None, role=Role.SUPPORT, **fields):
+        user = self.model(email=self.normalize_email(email).lower(), role=role, **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email, password=None, **fields):
+        return self.create_user(email, password, role=Role.ADMIN, **fields)
+
+    def get_by_natural_key(self, email):
+        return self.get(email=email.lower())
+
+
+class User(AbstractBaseUser):
+    """A member of staff. Signs in by e-mail; holds exactly one role (see permissions.py)."""
+
+    id = PublicIdField("usr")
+    email = models.EmailField("e-mail", unique=True)
+    name = models.CharField(max_length=150, blank=True)
+    role = models.CharField(max_length=16, choices=Role, default=Role.SUPPORT)
+    is_active = models.BooleanField("active", default=True, help_text="Switch off instead of deleting: history keeps names.")
+    shortcuts = models.BooleanField("keyboard shortcuts", default=True)
+    list_columns = models.JSONField(default=dict, editable=False)  # the columns chosen, by list
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    USERNAME_FIELD = EMAIL_FIELD = "email"
+    livemode = True  # staff are real whatever the mode; their events stand with the live ones
+    objects = UserManager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(Lower("email"), name="user_email_ci")]
+
+    def __str__(self):
+        return self.name or self.email
+
+    @property
+    def initials(self):
+        return "".join(w[0] for w in str(self).split()[:2]).upper()
+
+    @property
+    def is_staff(self):
+        """Django admin's own question: support and above may enter it."""
+        return allowed(self, "dashboard.view_contact_data")
+
+    def has_perm(self, permission, obj=None):
+        return allowed(self, permission)
+
+    def has_perms(self, permissions, obj=None):
+        return all(self.has_perm(p) for p in permissions)
+
+    def has_module_perms(self, app_label):
+        return self.is_staff
+
+
+class Event(models.Model):
+    """One thing that happened. Append-only: database triggers refuse update and delete."""
+
+    class Actor(models.TextChoices):
+        STAFF = "staff"
+        API = "api"
+        PAYER = "payer"
+        SYSTEM = "system"
+
+    id = PublicIdField("evt")  # sorts by creation: the order of the timeline
+    type = models.CharField(max_length=64, db_index=True)
+    object_type = models.CharField(max_length=32)
+    object_id = models.CharField(max_length=40)
+    customer_id = models.CharField(max_length=40, blank=True)
+    livemode = models.BooleanField()
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    actor = models.CharField(max_length=8, choices=Actor)
+    changes = models.JSONField(default=dict)
+    data = models.JSONField(default=dict)
+    created_at = models.DateTimeField(editable=False)
+
+    class Meta:
+        get_latest_by = "id"
+        indexes = [
+            models.Index("customer_id", models.F("id").desc(), name="event_customer"),
+            models.Index("object_id", models.F("id").desc(), name="event_object"),
+        ]
+
+    def __str__(self):
+        return f"{self.type} {self.object_id}"
+
+    @property
+    def who(self):
+        """The name of whoever did it, in words."""
+        return str(self.by) if self.by_id else {"payer": "Payer", "api": "API"}.get(self.actor, "System")
+
+    @property
+    def sentence(self):
+        """What happened, in words: "Customer updated: phone, name"."""
+        noun, _, verb = self.type.partition(".")
+        said = f"{noun.replace('_', ' ').capitalize()} {SAID.get(verb, verb).replace('_', ' ')}"
+        return (
+            f"{said}: {', '.join(n.replace('_', ' ') for n in self.changes)}"
+            if self.changes and "status" not in self.changes
+            else said
+        )
+
+    @property
+    def tone(self):
+        """The colour of its dot on a timeline."""
+        verb = self.type.rpartition(".")[2]
+        return {"paid": "ok", "succeeded": "ok", "failed": "bad", "declined": "bad", "created": "info", "sent": "info"}.get(
+            verb, ""
+        )
+
+
+class SavedViewQuerySet(models.QuerySet):
+    def visible_to(self, user, list_name, livemode):
+        """A person's own views of a list and those everybody sees."""
+        return self.filter(models.Q(owner=user) | models.Q(shared=True), list=list_name, livemode=livemode)
+
+
+class SavedView(models.Model):
+    """A list's filter, columns and sort under one name, one's own or everybody's."""
+
+    id = PublicIdField("view")
+    list = models.CharField(max_length=64)  # the list's URL name: "customers:customers"
+    name = models.CharField(max_length=60)
+    query = models.CharField(max_length=2000, blank=True)  # its query string, without page
+    shared = models.BooleanField("everyone sees it", default=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="views")
+    livemode = models.BooleanField()
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = SavedViewQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint("owner", "list", "livemode", "name", name="view_name_once")]
+
+    def __str__(self):
+        return self.name
+
+
+from dashboard.import_models import Import, ImportMapping, ImportPiece, ImportRow  # noqa: E402, F401  they are this app's

@@ -1,0 +1,50 @@
+"""Who may do what: one table. Views, menu, admin and the test that walks every route read it.
+
+The four roles are those of the spec (3.5). Deny by default: a permission that is not here is nobody's.
+"""
+
+from django.db.models import TextChoices
+
+
+class Role(TextChoices):
+    ADMIN = "admin", "Admin"
+    MANAGER = "manager", "Manager"
+    SUPPORT = "support", "Customer service"
+    REPORTING = "reporting", "Reporting"
+
+
+ADMIN, MANAGER, SUPPORT, REPORTING = Role
+EVERYONE = frozenset(Role)
+KNOWS_CUSTOMERS = frozenset({ADMIN, MANAGER, SUPPORT})
+RUNS_BILLING = frozenset({ADMIN, MANAGER})
+OWNS = frozenset({ADMIN})
+
+PERMISSIONS = {
+    # the dashboard
+    "dashboard.view": EVERYONE,
+    "dashboard.save_view": EVERYONE,
+    "dashboard.share_view": RUNS_BILLING,
+    "dashboard.view_contact_data": KNOWS_CUSTOMERS,  # others see e-mail, phone and address lines masked
+    "dashboard.export": frozenset({ADMIN, MANAGER, REPORTING}),
+    "dashboard.manage_team": OWNS,
+    # customers
+    "customers.view_customer": EVERYONE,
+    "customers.add_customer": RUNS_BILLING,
+    "customers.change_customer": KNOWS_CUSTOMERS,
+    "customers.archive_customer": RUNS_BILLING,
+    "customers.import_customer": RUNS_BILLING,
+    "customers.comment": KNOWS_CUSTOMERS,
+    "customers.moderate_comment": OWNS,
+    # billing
+    "billing.view_statement": EVERYONE,
+    "billing.view_payment": EVERYONE,
+    "billing.view_paymentrequest": EVERYONE,
+    "billing.request_payment": RUNS_BILLING,
+    "billing.cancel_paymentrequest": RUNS_BILLING,
+    "billing.import_billing": RUNS_BILLING,
+}
+
+
+def allowed(user, permission):
+    """Whether a signed-in, active user holds a permission of the table."""
+    return user.is_active and user.role in PERMISSIONS.get(permission, ())

@@ -1,0 +1,57 @@
+"""Text from outside: made safe to store, and folded to be found again."""
+
+import re
+import unicodedata
+
+# C0 and C1 controls but tab and line ends; lone surrogates; bidi overrides and isolates.
+_UNSAFE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufeff]")
+_LETTERS = str.maketrans({"ø": "o", "đ": "d", "ð": "d", "ł": "l", "ħ": "h", "ı": "i", "þ": "th", "æ": "ae", "œ": "oe"})
+_SEPARATORS = re.compile(r"[\W_]+")
+_CARD = re.compile(r"(?<!\d)(?:\d[ -]?){12,18}\d(?!\d)")
+
+
+def unsafe(text):
+    """Whether text holds characters nobody types and PostgreSQL or a reader may choke on."""
+    return bool(_UNSAFE.search(text))
+
+
+def clean_text(text, limit=None):
+    """NFC, no control, surrogate or direction-override characters, line feeds only, trimmed, at most limit characters."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    return unicodedata.normalize("NFC", _UNSAFE.sub("", lines)).strip()[:limit]
+
+
+def fold(text):
+    """Lower case without accents: `Gonçalves Luís` and `GONCALVES LUIS` fold alike."""
+    if text.isascii():
+        return text.lower()
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(c for c in plain if not unicodedata.combining(c)).translate(_LETTERS)
+
+
+def words(text):
+    """The folded words of text, punctuation between them: `O'Brien, 2025-05379` gives o brien 2025 05379."""
+    return [w for w in _SEPARATORS.split(fold(text)) if w]
+
+
+def search_text(*values):
+    """What a record is found by: each value's words, and the value run together where it had punctuation."""
+    found = []
+    for value in values:
+        if parts := words(str(value or "")):
+            found.append(" ".join(parts))
+            if len(parts) > 1:
+                found.extend(w for w in (_SEPARATORS.sub("", p) for p in fold(str(value)).split()) if w and w not in parts)
+    return " ".join(dict.fromkeys(found))
+
+
+def card_number_in(text):
+    """Whether text holds what looks like a payment card number (13-19 digits, card prefix, Luhn-valid)."""
+    return any(_is_card(re.sub(r"\D", "", m.group())) for m in _CARD.finditer(text))
+
+
+def _is_card(digits):
+    if digits[0] not in "23456" or len(set(digits)) == 1:
+        return False
+    doubled = (int(d) * (1 + i % 2) for i, d in enumerate(reversed(digits)))
+    return sum(d // 10 + d % 10 for d in doubled) % 10 == 0

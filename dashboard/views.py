@@ -1,0 +1,418 @@
+"""The five views everything is made of. Each checks its permission and keeps to the session's mode."""
+
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils.functional import cached_property
+from django.views.generic import TemplateView
+from django.views.generic.base import ContextMixin
+
+from dashboard import export, search
+from dashboard.models import SavedView
+from dashboard.paging import SIZES, Order, Page, capped_counts, recent_counts
+from dashboard.states import DomainError
+
+
+class StaffMixin(ContextMixin):
+    """A page for signed-in staff who hold `permission`. `section` is the menu entry it belongs to."""
+
+    permission = None
+    section = ""
+    title = ""
+
+    def dispatch(self, request, *args, **kwargs):
+        if not self.permission or not request.user.has_perm(self.permission):
+            raise PermissionDenied(self.permission)
+        return super().dispatch(request, *args, **kwargs)
+
+    def get_context_data(self, **kwargs):
+        return super().get_context_data(section=self.section, title=self.get_title(), **kwargs)
+
+    def get_title(self):
+        return self.title
+
+
+class ModeMixin(StaffMixin):
+    """Records of the session's mode only: another mode's id is as unknown as any."""
+
+    queryset = None
+
+    def get_queryset(self):
+        return self.queryset.all().filter(livemode=self.request.livemode)
+
+
+class ObjectMixin(ModeMixin):
+    """One record, found by the public id in the path; 404 when it is not there in this mode."""
+
+    pk_name = "pk"
+
+    @cached_property
+    def object(self):
+        return get_object_or_404(self.get_queryset(), pk=self.kwargs[self.pk_name])
+
+    def get_title(self):
+        return self.title or str(self.object)
+
+    def get_context_data(self, **kwargs):
+        return super().get_context_data(object=self.object, **kwargs)
+
+
+class ListView(ModeMixin, TemplateView):
+    """A list: queryset, filterset, table, columns. All state is in the URL; CSV leaves at the same query.
+
+    `list_name` is its URL name and the key of saved views and chosen columns. `tabs` are ready-made views:
+    (label, query string). `export_name` starts the file's name; None means no export here.
+    """
+
+    template_name = "dashboard/list.html"
+    table_class = None
+    filterset_class = None
+    list_name = ""
+    export_name = None
+    tabs = ()
+    noun = "row"
+    plural = "rows"
+    search_hint = "Search"
+    create_url = None
+    create_label = ""
+    create_permission = None
+    import_name = ""  # URL name and permission of the page that imports such rows
+    import_permission = ""
+    empty_text = ""
+
+    def get(self, request, *args, **kwargs):
+        if request.GET.get("format") == "csv":
+            return self.export()
+        if not request.headers.get("HX-Request") and (found := self.jump()):
+            return HttpResponseRedirect(found.get_absolute_url())
+        return super().get(request, *args, **kwargs)
+
+    def jump(self):
+        """The one record a pasted id or e-mail names, or None."""
+        return None
+
+    # --- the query -------------------------------------------------------------------------------
+    @cached_property
+    def base(self):
+        """Every row there is in this mode, with what the columns shown read from other tables."""
+        related = [self.table_class.prefetch[n] for n in self.table_class.shown(self.chosen) if n in self.table_class.prefetch]
+        return self.get_queryset().prefetch_related(*dict.fromkeys(related))
+
+    @cached_property
+    def filterset(self):
+        return self.filterset_class(self.request.GET, self.base, request=self.request)
+
+    @cached_property
+    def order(self):
+        name = self.request.GET.get("sort", "")
+        sorts = self.table_class.sorts(self.request.user)
+        if name.lstrip("-") not in sorts:
+            name = self.table_class._meta.order_by[0]
+        return Order(sorts[name.lstrip("-")], name.startswith("-"))
+
+    @cached_property
+    def sort(self):
+        """The sort in force, by its name in the URL."""
+        name = {column: name for name, column in reversed(self.table_class.sorts(self.request.user).items())}[self.order.column]
+        return f"-{name}" if self.order.descending else name
+
+    @cached_property
+    def page(self):
+        get = self.request.GET
+        size = int(get["per_page"]) if get.get("per_page") in map(str, SIZES) else SIZES[0]
+        return Page(
+            self.base,
+            self.filterset.qs,
+            self.order,
+            size=size,
+            after=get.get("after"),
+            before=get.get("before"),
+            narrowed=self.narrows,
+            key=self.key_of(self.parameters),
+        )
+
+    @property
+    def narrows(self):
+        """Whether the rows a filter leaves must be found before they are sorted: no index has them in this order."""
+        own = self.order.column == self.table_class.sorts()[self.table_class._meta.order_by[0].lstrip("-")]
+        return bool(set(self.filterset.active) - set(self.filterset.ordered if own else ()))
+
+    @cached_property
+    def parameters(self):
+        """The filters in the URL, as they stand there."""
+        return {k: v for k, v in self.request.GET.items() if k in self.filterset_class.base_filters and v}
+
+    def key_of(self, parameters):
+        """Names this list under these filters, for whoever sees the same rows in it."""
+        return self.request.path, self.request.livemode, self.request.user.role, frozenset(parameters.items())
+
+    # --- columns and export ------------------------------------------------------------------------
+    @cached_property
+    def chosen(self):
+        """The columns asked for in the URL, else those this person chose before."""
+        if asked := self.request.GET.get("columns"):
+            return asked.split(",")
+        return self.request.user.list_columns.get(self.list_name, [])
+
+    def export(self):
+        if not self.export_name:
+            raise Http404
+        if not self.request.user.has_perm("dashboard.export"):
+            raise PermissionDenied("dashboard.export")
+        note = {"query": self.request.GET.urlencode()}
+        rows = self.filterset.qs.order_by(*self.order.fields)
+        return export.csv_response(
+            rows, self.export_columns(), name=self.export_name, list_name=self.list_name, request=self.request, note=note
+        )
+
+    def export_columns(self):
+        """All columns, or those named in `columns`, in that order; unknown names are left out."""
+        by_name = {c.name: c for c in self.table_class.csv}
+        asked = [by_name[n] for n in self.request.GET.get("columns", "").split(",") if n in by_name]
+        return list(dict.fromkeys(asked)) or list(self.table_class.csv)
+
+    # --- the page ----------------------------------------------------------------------------------
+    def get_context_data(self, **kwargs):
+        table = self.table_class(self.page.rows, viewer=self.request.user, shown=self.chosen, sort=self.sort)
+        return super().get_context_data(
+            view=self,
+            table=table,
+            page=self.page,
+            filterset=self.filterset,
+            **self.view_context(),
+            **self.column_context(table),
+            **self.paging_context(),
+            **kwargs,
+        )
+
+    def view_context(self):
+        """Ready-made and saved views, applied filters, and what was wrong with a filter."""
+        errors = self.filterset.errors.items()
+        may_create = self.create_permission and self.request.user.has_perm(self.create_permission)
+        saved = list(self.saved_views())
+        return {
+            "list_tabs": self.list_tabs(),
+            "saved": saved,
+            "saved_view": next((v for v in saved if v.pk == self.request.GET.get("view")), None),
+            "chips": [
+                {"label": label, "value": value, "remove": self.url(**{name: None})}
+                for label, value, name in self.filterset.chips
+            ],
+            "filter_errors": [
+                f"{self.filterset.filters[n].label}: {e[0]} The list is shown without this filter." for n, e in errors
+            ],
+            "near": [] if self.page.rows else self.near(),
+            "can_create": bool(may_create),
+            "import_url": reverse(self.import_name) if self.request.user.has_perm(self.import_permission) else "",
+        }
+
+    def column_context(self, table):
+        """Headings with their sort links, the columns one may choose, and the export links."""
+        shown = self.csv_shown(table)
+        return {
+            "headings": [self.heading(c) for c in table.bound_columns],
+            "choices": self.column_choices(table),
+            "can_export": bool(self.export_name) and self.request.user.has_perm("dashboard.export"),
+            "csv_url": self.url(format="csv", columns=None, per_page=None),
+            "csv_shown": shown,
+            "csv_shown_url": self.url(format="csv", columns=shown, per_page=None),
+        }
+
+    def paging_context(self):
+        page = self.page
+        return {
+            "next_url": page.next and self.url(after=page.next),
+            "previous_url": page.previous and self.url(before=page.previous),
+            "sizes": [{"count": n, "url": self.url(per_page=n), "current": n == page.size} for n in SIZES],
+        }
+
+    def url(self, **changes):
+        """This list's URL with some parameters changed; None takes one away, paging always goes."""
+        changes = {"after": None, "before": None, "format": None, "view": None} | changes
+        kept = {k: v for k, v in self.request.GET.items() if v and k not in changes}
+        query = urlencode(kept | {k: v for k, v in changes.items() if v})
+        return f"{self.request.path}?{query}" if query else self.request.path
+
+    def heading(self, bound):
+        """A column's heading; with a sort, the link that sorts by it or turns the order round."""
+        column, name = bound.column, bound.name
+        if name not in self.table_class.sorts(self.request.user):
+            return {"label": bound.header, "css": column.css}
+        states = {name: "ascending", f"-{name}": "descending"}
+        turned = f"-{name}" if self.sort == name else name
+        return {"label": bound.header, "css": column.css, "state": states.get(self.sort, "none"), "url": self.url(sort=turned)}
+
+    def list_tabs(self):
+        """The ready-made views with their capped counts, counted in one query; the one shown is counted already."""
+        tabs = [(label, query, dict(_pairs(query))) for label, query in self.tabs]
+        shown = [found == self.parameters and "view" not in self.request.GET for *_, found in tabs]
+        others = [found for (*_, found), here in zip(tabs, shown, strict=True) if not here]
+        counts = recent_counts({self.key_of(o): lambda o=o: self.narrowed(o).qs for o in others})
+        return [
+            {
+                "label": label,
+                "url": f"{self.request.path}?{query}" if query else self.request.path,
+                "count": count_text(self.page.count if here else counts[self.key_of(found)]),
+                "current": here,
+            }
+            for (label, query, found), here in zip(tabs, shown, strict=True)
+        ]
+
+    def narrowed(self, parameters):
+        """The list with these parameters in the place of the URL's, to count it."""
+        return self.filterset_class(dict(parameters), self.base, request=self.request, only=True)
+
+    @property
+    def state(self):
+        """The list as one sees it, for a saved view: filters, order, and the columns even if chosen earlier."""
+        kept = {k: v for k, v in self.request.GET.items() if v and k not in ("after", "before", "format", "view")}
+        shown = ",".join(self.table_class.shown(self.chosen))
+        return urlencode({"list": self.list_name, **kept, "columns": shown})
+
+    def saved_views(self):
+        return SavedView.objects.visible_to(self.request.user, self.list_name, self.request.livemode) if self.list_name else []
+
+    def column_choices(self, table):
+        """(name, heading, shown) of every column one may choose."""
+        shown = [c.name for c in table.bound_columns]
+        rest = [n for n in self.table_class.base_columns if n not in shown]
+        return [
+            (n, self.table_class.base_columns[n].verbose_name, n in shown)
+            for n in [*shown, *rest]
+            if n not in self.table_class.always
+        ]
+
+    def csv_shown(self, table):
+        """The export columns that match the columns on screen, for *The columns shown*."""
+        names = {c.name for c in self.table_class.csv}
+        return ",".join(dict.fromkeys(n for n in ("id", *[c.name for c in table.bound_columns]) if n in names))
+
+    def near(self):
+        """Where an empty list has rows after all: with one filter less, the search alone, the other mode."""
+        names = self.filterset.active[:6]
+        without = [{k: v for k, v in self.filterset.data.items() if k != name} for name in names]
+        labels = [f"without {(self.filterset.filters[n].label or n).lower()}" for n in names]
+        if "q" in names and "status" in self.filterset.defaults and len(names) == 1:
+            without, labels = [{**self.filterset.data, "status": "all"}], ["among archived ones as well"]
+        counts = capped_counts([self.narrowed(w).qs for w in without])
+        found = zip(counts, labels, without, strict=True)
+        return [(count_text(n), label, f"{self.request.path}?{urlencode(w)}") for n, label, w in found if n]
+
+    @property
+    def clear_url(self):
+        keep = {k: self.request.GET[k] for k in ("sort", "columns", "per_page") if k in self.request.GET}
+        return f"{self.request.path}?{urlencode(keep)}" if keep else self.request.path
+
+
+def _pairs(query):
+    return [part.split("=", 1) for part in query.split("&") if part]
+
+
+def count_text(count):
+    return f"{search.CAP:,}+" if count > search.CAP else f"{count:,}"
+
+
+class DetailView(ObjectMixin, TemplateView):
+    """One record's page."""
+
+
+class FormView(StaffMixin, TemplateView):
+    """A form at its own URL. `act(data)` calls one domain function and gives back the sentence to show;
+    a DomainError it raises is shown on the form, with nothing changed. Invalid forms answer 422.
+    No transaction is open here: domain functions open their own, so that none spans a gateway call.
+    """
+
+    template_name = "dashboard/form.html"
+    form_class = None
+    submit = "Save"
+    success_url = None
+
+    def get_form(self, data=None):
+        return self.form_class(data, **self.get_form_kwargs())
+
+    def get_form_kwargs(self):
+        return {"initial": self.get_initial()}
+
+    def get_initial(self):
+        return {}
+
+    def get(self, request, *args, **kwargs):
+        return self.render_to_response(self.get_context_data(form=self.get_form()))
+
+    def post(self, request, *args, **kwargs):
+        form = self.get_form(request.POST)
+        if not form.is_valid():
+            return self.refuse(form)
+        try:
+            sentence = self.act(form.cleaned_data)
+        except DomainError as error:
+            form.add_error(None, str(error))
+            return self.refuse(form)
+        if sentence:
+            messages.success(request, sentence)
+        return HttpResponseRedirect(self.get_success_url())
+
+    def refuse(self, form):
+        return self.render_to_response(self.get_context_data(form=form), status=422)
+
+    def get_success_url(self):
+        return self.success_url
+
+    def get_back_url(self):
+        return self.get_success_url()
+
+    def get_context_data(self, **kwargs):
+        return super().get_context_data(view=self, submit=self.submit, back_url=self.get_back_url(), **kwargs)
+
+
+class CreateView(FormView):
+    """A form that makes a record: `create(data)` returns it, and its page is where one goes next."""
+
+    list_url = ""
+    object = None
+    submit = "Create"
+
+    def act(self, data):
+        self.object = self.create(data)
+        return f"{self.object} was created."
+
+    def get_success_url(self):
+        return self.object.get_absolute_url() if self.object else reverse(self.list_url)
+
+
+class ObjectFormView(ObjectMixin, FormView):
+    """A form about one record; it goes back to the record's page."""
+
+    def get_success_url(self):
+        return self.object.get_absolute_url()
+
+
+class EditView(ObjectFormView):
+    """A form over a record's own fields."""
+
+    def get_initial(self):
+        return {name: getattr(self.object, name) for name in self.form_class.base_fields if hasattr(self.object, name)}
+
+
+class ActionView(ObjectFormView):
+    """A button's page: what will happen, in words, and a form (perhaps empty) to confirm it.
+
+    The page is a dialog with a URL: script shows it over the page one came from.
+    """
+
+    template_name = "dashboard/action.html"
+    danger = False
+    consequence = ""
+
+    def get_title(self):
+        return self.title
+
+    def get_consequence(self):
+        return self.consequence
+
+    def get_context_data(self, **kwargs):
+        return super().get_context_data(danger=self.danger, consequence=self.get_consequence(), **kwargs)
