@@ -1,0 +1,260 @@
+"""Forms: how every field looks, what every field refuses, and the fields both apps need.
+
+Forms check shape and speak plainly; they save nothing. A view answers 422 when one is invalid.
+"""
+
+from pathlib import Path, PurePosixPath
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import ProhibitNullCharactersValidator
+from django.forms.renderers import DjangoTemplates
+from django.utils.functional import cached_property
+
+from dashboard import phones, places
+from dashboard.money import CURRENCIES, Money, currency_choices, symbol
+from dashboard.text import card_number_in, clean_text, unsafe
+
+CARD_SENTENCE = "This looks like a payment card number. Remove it: card numbers are not kept here."
+UNSAFE_SENTENCE = "This holds invisible control characters. Type it again instead of pasting it."
+PAIRS, KEY, VALUE, SPARE = 50, 40, 500, 3  # metadata: most pairs, longest key and value, empty rows offered
+_NO_BOX = {"checkbox", "checkbox_option", "checkbox_select", "radio", "radio_option", "hidden", "multiple_hidden"}
+
+
+class Renderer(DjangoTemplates):
+    """Renders every form of the product, allauth's and the filters' included, in the product's look."""
+
+    form_template_name = "dashboard/fields.html"
+    field_template_name = "dashboard/field.html"
+
+    @cached_property
+    def engine(self):
+        built_in = Path(forms.__file__).parent / "templates"
+        options = {"builtins": ["dashboard.templatetags.ui"]}
+        return self.backend(
+            {"APP_DIRS": True, "DIRS": [settings.BASE_DIR / "templates", built_in], "NAME": "forms", "OPTIONS": options}
+        )
+
+    def render(self, template_name, context, request=None):
+        if widget := context.get("widget"):
+            _mark_box(widget)
+        return super().render(template_name, context, request=request)
+
+
+def _mark_box(widget):
+    """Give a text-like widget, and each part of a compound one, the class the style sheet knows."""
+    for part in widget.get("subwidgets") or ():
+        _mark_box(part)
+    path = PurePosixPath(widget["template_name"])
+    if path.parts[:3] == ("django", "forms", "widgets") and path.stem not in _NO_BOX:
+        given = widget["attrs"].get("class", "").split()
+        widget["attrs"]["class"] = " ".join(dict.fromkeys(["input", *given]))
+
+
+def refuse_unsafe(value):
+    """Validator: no control, surrogate or direction-override characters."""
+    if unsafe(value):
+        raise ValidationError(UNSAFE_SENTENCE, code="unsafe")
+
+
+def refuse_card_number(value):
+    """Validator: no text that holds what looks like a payment card number (PCI DSS 3)."""
+    if card_number_in(value):
+        raise ValidationError(CARD_SENTENCE, code="card_number")
+
+
+class KitFormMixin:
+    """What every form of ours checks in typed text. Secrets (strip=False) pass as they were typed."""
+
+    mark_optional = True  # "(optional)" behind the label of a field that may stay empty
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            if _is_text(field):
+                others = [v for v in field.validators if not isinstance(v, ProhibitNullCharactersValidator)]  # said better below
+                field.validators = others + (
+                    [refuse_unsafe] if isinstance(field, PhoneField) else [refuse_unsafe, refuse_card_number]
+                )
+            if isinstance(field, PhoneField) and field.country_from and self.is_bound:
+                field.country = self.data.get(self.add_prefix(field.country_from)) or field.country
+
+    def _clean_fields(self):
+        super()._clean_fields()
+        for name, value in self.cleaned_data.items():
+            if isinstance(value, str) and _is_text(self.fields.get(name)):
+                self.cleaned_data[name] = clean_text(value)
+
+
+def _is_text(field):
+    return isinstance(field, forms.CharField) and not isinstance(field, forms.JSONField) and field.strip
+
+
+class KitForm(KitFormMixin, forms.Form):
+    """The base of every form."""
+
+
+class KitModelForm(KitFormMixin, forms.ModelForm):
+    """The base of a form that takes its fields from a model. It is never saved: domain functions write."""
+
+
+class PhoneField(forms.CharField):
+    """A phone number in any usual spelling; cleans to E.164 or "".
+
+    country_from names the form's country field, read for numbers without a country code; else DEFAULT_COUNTRY.
+    """
+
+    widget = forms.TextInput(attrs={"type": "tel", "autocomplete": "off", "inputmode": "tel"})
+
+    def __init__(self, *, country="", country_from="", **kwargs):
+        self.country, self.country_from = country or settings.DEFAULT_COUNTRY, country_from
+        super().__init__(**{"max_length": 40} | kwargs)
+
+    def clean(self, value):
+        text = super().clean(value)
+        if not text:
+            return ""
+        if found := phones.parse(text, self.country):
+            return found
+        raise ValidationError("This is not a phone number. Start with the country code, as in +63 917 555 0100.", code="invalid")
+
+
+class CountryField(forms.ChoiceField):
+    """A country by name; cleans to its ISO 3166-1 alpha-2 code or ""."""
+
+    def __init__(self, *, empty="Not known", **kwargs):
+        super().__init__(choices=lambda: [("", empty), *places.countries()], **kwargs)
+
+
+class CurrencyField(forms.ChoiceField):
+    """An ISO 4217 code; the merchant's own currency stands first."""
+
+    def __init__(self, **kwargs):
+        super().__init__(choices=_currencies, **{"initial": settings.DEFAULT_CURRENCY} | kwargs)
+
+
+def _currencies():
+    home = settings.DEFAULT_CURRENCY
+    return sorted(currency_choices(), key=lambda choice: choice[0] != home)
+
+
+class MoneyWidget(forms.MultiWidget):
+    """An amount with the currency's sign before it and the currency behind it, as one box."""
+
+    template_name = "dashboard/widgets/money.html"
+    use_fieldset = False
+
+    def __init__(self, codes, attrs=None):
+        self.codes = codes
+        box = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
+        choose = forms.Select(attrs={"aria-label": "Currency"}, choices=[(code, code) for code in codes])
+        super().__init__({"": box, "currency": choose}, attrs)
+
+    def decompress(self, value):
+        return [value.digits, value.currency] if value else ["", self.codes[0]]
+
+    def id_for_label(self, id_):
+        return f"{id_}_0" if id_ else id_
+
+    def get_context(self, name, value, attrs):
+        context = super().get_context(name, value, attrs)
+        context["widget"]["only"] = self.codes[0] if len(self.codes) == 1 else ""
+        context["widget"]["symbols"] = [(code, symbol(code)) for code in self.codes]
+        context["widget"]["subwidgets"][1]["attrs"].pop("required", None)
+        return context
+
+
+class MoneyField(forms.MultiValueField):
+    """Amount and currency; cleans to Money (integer minor units), or None when empty.
+
+    currencies limits the choice (one code fixes it); positive refuses zero.
+    """
+
+    def __init__(self, *, currencies=(), positive=True, **kwargs):
+        home = settings.DEFAULT_CURRENCY
+        self.codes = list(currencies) or sorted(CURRENCIES, key=lambda code: (code != home, code))
+        self.positive = positive
+        parts = (forms.CharField(max_length=30), forms.ChoiceField(choices=[(c, c) for c in self.codes], required=False))
+        super().__init__(parts, widget=MoneyWidget(self.codes), require_all_fields=False, **kwargs)
+        parts[0].required = self.required
+        self.error_messages["incomplete"] = self.error_messages["required"] = "Enter an amount such as 4,850.00."
+
+    def clean(self, value):
+        """Currency alone is an empty field: the select always sends one."""
+        return super().clean(value if value and value[0] else None)
+
+    def compress(self, values):
+        if not values or not values[0]:
+            return None
+        try:
+            money = Money.parse(values[0], values[1] or self.codes[0])
+        except ValueError as error:
+            raise ValidationError(str(error), code="invalid") from None
+        if self.positive and not money:
+            raise ValidationError("Enter an amount above zero.", code="zero")
+        return money
+
+
+class MetadataWidget(forms.Widget):
+    """Rows of key and value; spare rows are empty, so it grows without a script."""
+
+    template_name = "dashboard/widgets/metadata.html"
+    use_fieldset = True
+
+    def value_from_datadict(self, data, files, name):
+        many = data.getlist if hasattr(data, "getlist") else lambda key: data.get(key, [])
+        return list(zip(many(f"{name}_key"), many(f"{name}_value"), strict=False))
+
+    def value_omitted_from_data(self, data, files, name):
+        return f"{name}_key" not in data
+
+    def format_value(self, value):
+        return [(k, v) for k, v in (value.items() if isinstance(value, dict) else value or ()) if k or v]
+
+    def get_context(self, name, value, attrs):
+        context = super().get_context(name, value, attrs)
+        pairs = context["widget"]["value"] or []
+        context["widget"]["rows"] = [*pairs, *[("", "")] * min(SPARE, PAIRS - len(pairs))]
+        return context | {"longest_key": KEY, "longest_value": VALUE}
+
+
+class MetadataField(forms.Field):
+    """Text by key, at most 50 pairs; cleans to a dict. Limits as in the common payment APIs (spec 3)."""
+
+    widget = MetadataWidget
+    help = "Your own notes for other systems, up to 50. Empty a row to remove it."
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"required": False, "help_text": self.help, "initial": dict} | kwargs)
+
+    def to_python(self, value):
+        found = {}
+        for key, text in ((clean_text(k), clean_text(v)) for k, v in self._checked(value)):
+            if key in found:
+                raise ValidationError(f"The key “{key}” is there twice. Rename one.", code="twice")
+            found[key] = text
+        if len(found) > PAIRS:
+            raise ValidationError(f"There are {len(found)} pairs; at most {PAIRS} are kept. Remove some.", code="many")
+        return found
+
+    def _checked(self, pairs):
+        for key, value in pairs or ():
+            if key.strip() or value.strip():
+                _check_pair(key.strip(), value.strip())
+                yield key, value
+
+    def has_changed(self, initial, data):
+        return {k: v for k, v in data or () if k or v} != (initial or {})
+
+
+def _check_pair(key, value):
+    if not key:
+        raise ValidationError(f"The value “{value[:40]}” has no key. Name it or remove it.", code="key")
+    if len(key) > KEY or "[" in key or "]" in key:
+        raise ValidationError(f"The key “{key[:KEY]}” must be {KEY} characters or fewer, without [ and ].", code="key")
+    if len(value) > VALUE:
+        raise ValidationError(f"The value of “{key}” has {len(value)} characters; at most {VALUE} are kept.", code="value")
+    for text in (key, value):
+        refuse_unsafe(text)
+        refuse_card_number(text)

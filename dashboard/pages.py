@@ -1,0 +1,228 @@
+"""The front door: what surrounds every page, and the pages that belong to no one app."""
+
+from typing import NamedTuple
+
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import RequestDataTooBig
+from django.db import connection
+from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.urls import NoReverseMatch, reverse
+from django.utils.functional import SimpleLazyObject
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST, require_safe
+
+from dashboard.forms import KitForm
+from dashboard.views import FormView
+
+THEMES = {"system": "System", "light": "Light", "dark": "Dark"}
+YEAR = 365 * 24 * 3600  # seconds
+
+
+class Entry(NamedTuple):
+    """One link of the menu or the palette. `key` is the letter after g; `permission` decides who sees it."""
+
+    label: str
+    url_name: str
+    icon: str
+    section: str
+    permission: str = "dashboard.view"
+    key: str = ""
+
+
+NAV = [  # (group, entries): an entry whose URL does not exist is left out
+    ("", [Entry("Overview", "dashboard:overview", "house", "home", key="h")]),
+    (
+        "Collect",
+        [
+            Entry("Customers", "customers:customers", "users", "customers", "customers.view_customer", "c"),
+            Entry("Payments", "billing:payments", "credit-card", "payments", "billing.view_payment", "p"),
+            Entry("Payment requests", "billing:requests", "link", "requests", "billing.view_paymentrequest", "r"),
+            Entry("Billing statements", "billing:statements", "receipt-text", "statements", "billing.view_statement", "b"),
+        ],
+    ),
+    (
+        "Records",
+        [
+            Entry("Imports", "customers:imports", "upload", "imports", "customers.import_customer", "i"),
+            Entry("Activity log", "dashboard:activity", "history", "activity", "dashboard.view", "a"),
+        ],
+    ),
+]
+ACTIONS = [  # what the palette offers besides the menu
+    Entry("Add a customer", "customers:new", "user-plus", "", "customers.add_customer"),
+    Entry("Import customers", "customers:import_new", "upload", "", "customers.import_customer"),
+    Entry("Profile and security", "dashboard:profile", "settings", "", "dashboard.view"),
+]
+
+
+def url_or_none(name):
+    """The URL of a name without arguments, or None when there is no such page."""
+    try:
+        return reverse(name)
+    except NoReverseMatch:
+        return None
+
+
+def open_to(user, entries):
+    """The entries this person may follow, as dicts with their URL."""
+    linked = ((entry, url_or_none(entry.url_name)) for entry in entries if user.has_perm(entry.permission))
+    return [entry._asdict() | {"url": url} for entry, url in linked if url]
+
+
+def menu(user):
+    """The menu's groups for this person: [(title, entries)], without empty ones."""
+    groups = [(title, open_to(user, entries)) for title, entries in NAV]
+    return [(title, entries) for title, entries in groups if entries]
+
+
+def shell(request):
+    """Context of every page. Nothing here asks the database: what needs the user waits until a page shows it."""
+    user = getattr(request, "user", None)
+    theme = request.COOKIES.get("theme", "")
+    return {
+        "merchant": settings.MERCHANT_NAME,
+        "theme": theme if theme in ("light", "dark") else "",
+        "themes": THEMES,
+        "livemode": getattr(request, "livemode", False),
+        "time_zone": settings.TIME_ZONE,
+        "idle_minutes": settings.SESSION_IDLE_SECONDS // 60,
+        "menu": SimpleLazyObject(lambda: menu(user)),
+        "actions": SimpleLazyObject(lambda: open_to(user, ACTIONS)),
+        "here": SimpleLazyObject(lambda: here(request.path, menu(user))),
+        "search_url": SimpleLazyObject(lambda: url_or_none("dashboard:search") or url_or_none("customers:customers") or "/"),
+    }
+
+
+def here(path, groups):
+    """The menu entry a path lies under, the closest one; an empty dict when there is none."""
+    entries = [entry for _, entries in groups for entry in entries if path.startswith(entry["url"])]
+    return max(entries, key=lambda entry: len(entry["url"]), default={})
+
+
+def back_to(request, fallback="dashboard:home"):
+    """The page named in the form's `next`, if it is one of ours."""
+    url = request.POST.get("next", "")
+    ours = url_has_allowed_host_and_scheme(url, allowed_hosts={request.get_host()}, require_https=request.is_secure())
+    return HttpResponseRedirect(url if ours else reverse(fallback))
+
+
+@require_safe
+def home(request):
+    """The first page after sign-in."""
+    for name in ("dashboard:overview", "customers:customers"):
+        if url := url_or_none(name):
+            return redirect(url)
+    raise Http404
+
+
+@require_POST
+def set_mode(request):
+    """Switch this session between test and live records (R-2)."""
+    request.session["livemode"] = live = request.POST.get("mode") == "live"
+    messages.success(
+        request, "Live mode: these are real customers and real money." if live else "Test mode: no real money moves."
+    )
+    return back_to(request)
+
+
+@login_not_required
+@require_POST
+def set_theme(request):
+    """Light, dark, or whatever the system says. A cookie, so that the sign-in page knows it too."""
+    response = back_to(request)
+    remember_theme(response, request.POST.get("theme"))
+    return response
+
+
+def remember_theme(response, theme):
+    """Keep a theme in its cookie; "system" (or nonsense) takes the cookie away."""
+    if theme in ("light", "dark"):
+        # Not HttpOnly: the script sets it too, to change the page without loading it again.
+        response.set_cookie("theme", theme, max_age=YEAR, secure=settings.SECURE, samesite="Lax")
+    else:
+        response.delete_cookie("theme", samesite="Lax")
+
+
+class ProfileForm(KitForm):
+    name = forms.CharField(max_length=150, help_text="Shown in the history of what you do.")
+    theme = forms.ChoiceField(choices=list(THEMES.items()), widget=forms.RadioSelect)
+    shortcuts = forms.BooleanField(
+        required=False, label="Single-key shortcuts, such as / for search and j, k to move between rows"
+    )
+
+
+class Profile(FormView):
+    """One's own name, look and keys; links to password and second factor."""
+
+    template_name = "dashboard/profile.html"
+    title = "Profile and security"
+    permission = "dashboard.view"
+    section = "profile"
+    form_class = ProfileForm
+
+    def get_initial(self):
+        user = self.request.user
+        return {"name": user.name, "shortcuts": user.shortcuts, "theme": self.request.COOKIES.get("theme", "system")}
+
+    def act(self, data):
+        user = self.request.user
+        user.name, user.shortcuts, self.theme = data["name"], data["shortcuts"], data["theme"]
+        user.save(update_fields=["name", "shortcuts"])
+        return "Your profile is saved."
+
+    def post(self, request, *args, **kwargs):
+        response = super().post(request, *args, **kwargs)
+        if response.status_code == 302:
+            remember_theme(response, self.theme)
+        return response
+
+    def get_success_url(self):
+        return reverse("dashboard:profile")
+
+
+@login_not_required
+@require_safe
+def healthz(request):
+    """200 while this process reaches its database; what it cannot reach ends in DatabaseTrouble's 503."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+# --- error pages: no query, no menu, always the request's id -------------------------------------------
+@login_not_required
+def bad_request(request, exception=None):
+    if isinstance(exception, RequestDataTooBig):
+        return render(request, "413.html", status=413)
+    return render(request, "400.html", status=400)
+
+
+@login_not_required
+def forbidden(request, exception=None):
+    return render(request, "403.html", status=403)
+
+
+@login_not_required
+def csrf_failure(request, reason=""):
+    return render(request, "403_csrf.html", status=403)
+
+
+@login_not_required
+def not_found(request, exception=None):
+    return render(request, "404.html", status=404)
+
+
+@login_not_required
+def too_many_requests(request, exception=None):
+    response = render(request, "429.html", status=429)
+    response["Retry-After"] = "60"
+    return response
+
+
+@login_not_required
+def server_error(request):
+    return render(request, "500.html", status=500)
