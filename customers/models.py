@@ -1,0 +1,234 @@
+"""Who: customers, where they live, what we said about them."""
+
+import re
+
+from django.conf import settings
+from django.core.validators import RegexValidator, validate_email
+from django.db import models
+from django.db.models import Exists, F, FilteredRelation, OuterRef, Q
+from django.urls import reverse
+from django.utils import timezone
+
+from dashboard.fields import ByteOrderedField
+from dashboard.ids import PublicIdField, bare
+from dashboard.text import fold, search_text
+
+E164 = re.compile(r"\+[1-9]\d{6,14}")
+DID = re.compile(r"did:[a-z0-9]+:[A-Za-z0-9.%:_-]+|z[1-9A-HJ-NP-Za-km-z]{20,60}")
+
+
+class CustomerQuerySet(models.QuerySet):
+    def active(self):
+        return self.filter(status=Customer.Status.ACTIVE)
+
+    def with_delinquent(self):
+        """Annotate `delinquent`: whether a statement of the customer is past due and still owed (R-22)."""
+        return self.annotate(delinquent=self._owes_past_due())
+
+    def delinquent(self):
+        return self.filter(pk__in=self._past_due().values("customer"))
+
+    def not_delinquent(self):
+        return self.filter(~self._owes_past_due())
+
+    def with_default_address(self):
+        """Let expressions read `default_address__city`: one join for all of them, and none where nothing reads it."""
+        return self.annotate(default_address=FilteredRelation("addresses", condition=Q(addresses__is_default=True)))
+
+    def _owes_past_due(self):
+        return Exists(self._past_due().filter(customer=OuterRef("pk")))
+
+    def _past_due(self):
+        """Statements past due, by the reverse relation: billing imports customers, never the other way round."""
+        return self.model._meta.get_field("statements").related_model.objects.past_due()
+
+    def named_like(self, email="", phone=""):
+        """Active customers that may be the same person: same e-mail or same phone."""
+        same = Q(pk=None)
+        if email:
+            same |= Q(email=email.lower())
+        if phone:
+            same |= Q(phone=phone)
+        return self.active().filter(same).order_by("id")
+
+    def for_email(self, email):
+        """The customer an e-mail belongs to: the oldest active one (spec D-2), or None."""
+        return self.active().filter(email=email.lower()).order_by("id").first()
+
+
+class Customer(models.Model):
+    """A person or company that pays. Found by `search`, sorted by `sort_name`; both are derived."""
+
+    class Kind(models.TextChoices):
+        INDIVIDUAL = "individual", "Individual"
+        COMPANY = "company", "Company"
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", "Active"
+        ARCHIVED = "archived", "Archived"
+
+    class Origin(models.TextChoices):
+        DASHBOARD = "dashboard", "Dashboard"
+        API = "api", "API"
+        IMPORT = "import", "Import"
+        STATEMENT = "billing_statement", "Billing statement"
+        PAYMENT = "payment", "Payment"
+        REQUEST = "payment_request", "Payment request"
+
+    MOVES = {Status.ACTIVE: {Status.ARCHIVED}, Status.ARCHIVED: {Status.ACTIVE}}
+    SEARCH_PREFIX = ("sort_name", "email", "phone")
+    SEARCH_NAME = "sort_name"
+
+    id = PublicIdField("cus")
+    livemode = models.BooleanField()
+    kind = models.CharField(max_length=10, choices=Kind, default=Kind.INDIVIDUAL)
+    first_name = models.CharField(max_length=255, blank=True)
+    last_name = models.CharField(max_length=255, blank=True)
+    company_name = models.CharField("company", max_length=255, blank=True)
+    name = models.CharField(max_length=511)  # derived, see derive()
+    sort_name = ByteOrderedField(max_length=600, editable=False)  # derived: name, folded
+    email = ByteOrderedField(max_length=512, blank=True, validators=[validate_email])  # lower case
+    phone = ByteOrderedField(max_length=16, blank=True)  # E.164
+    did = ByteOrderedField("DID", max_length=255, null=True, blank=True)
+    reference = ByteOrderedField(max_length=255, blank=True, help_text="Your own identifier. Customers never see it.")
+    description = models.CharField(max_length=1000, blank=True)
+    tax_id = models.CharField("tax ID", max_length=64, blank=True)
+    country = ByteOrderedField(max_length=2, blank=True, editable=False)  # derived: the default address's; lists filter by it
+    currency = models.CharField(max_length=3)
+    billing_statement_prefix = models.CharField(
+        "statement prefix",
+        max_length=15,
+        validators=[RegexValidator(r"^[A-Z0-9]{3,15}$", "Use 3 to 15 capital letters or digits.")],
+    )
+    next_billing_statement_sequence_number = models.PositiveIntegerField(default=1)  # written by finalising only
+    status = models.CharField(max_length=8, choices=Status, default=Status.ACTIVE)
+    archived_at = models.DateTimeField(null=True, blank=True)
+    origin = models.CharField(max_length=20, choices=Origin, default=Origin.DASHBOARD)
+    email_source_at = models.DateTimeField(null=True, editable=False)  # the statement or payment that last set the e-mail
+    metadata = models.JSONField(default=dict, blank=True)  # text to text
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+    version = models.PositiveIntegerField(default=1, editable=False)  # counts edits; a stale form is told
+    search = models.TextField(editable=False)  # derived: what the customer is found by
+
+    objects = CustomerQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("livemode", "did", name="customer_did_once"),
+            models.UniqueConstraint("livemode", "billing_statement_prefix", name="customer_prefix_once"),
+            models.CheckConstraint(condition=~Q(name=""), name="customer_named"),
+        ]
+        indexes = [  # one per offered sort and filter, each ending in the id: keyset paging walks them
+            models.Index("livemode", F("created_at").desc(), F("id").desc(), name="customer_created"),
+            models.Index("livemode", F("updated_at").desc(), F("id").desc(), name="customer_updated"),
+            models.Index("livemode", "sort_name", "id", name="customer_name"),
+            models.Index("livemode", "email", "id", name="customer_email"),
+            models.Index("livemode", "status", F("created_at").desc(), F("id").desc(), name="customer_status"),
+            models.Index("livemode", "origin", F("created_at").desc(), F("id").desc(), name="customer_origin"),
+            models.Index("livemode", "kind", F("created_at").desc(), F("id").desc(), name="customer_kind"),
+            models.Index("livemode", "country", F("created_at").desc(), F("id").desc(), name="customer_country"),
+            models.Index("livemode", "currency", F("created_at").desc(), F("id").desc(), name="customer_currency"),
+            models.Index("livemode", "company_name", name="customer_company", condition=~Q(company_name="")),
+            models.Index("livemode", "reference", "id", name="customer_reference", condition=~Q(reference="")),
+            models.Index("email", name="customer_by_email"),
+            models.Index("sort_name", name="customer_by_name"),
+            models.Index("phone", name="customer_by_phone"),
+        ]
+
+    def __str__(self):
+        return self.name
+
+    def get_absolute_url(self):
+        return reverse("customers:customer", args=[self.pk])
+
+    def derive(self):
+        """Set the derived columns (I1) from the typed ones; call before every save. Returns the customer."""
+        person = f"{self.first_name} {self.last_name}".strip()
+        self.name = (self.company_name if self.kind == self.Kind.COMPANY else person) or self.company_name or person
+        self.sort_name = fold(self.name)[:600]
+        self.search = search_text(
+            self.name,
+            self.first_name,
+            self.last_name,
+            self.company_name,
+            self.email,
+            self.phone,
+            self.did,
+            self.reference,
+            bare(self.pk),
+            *self.metadata.values(),
+        )
+        return self
+
+    @property
+    def archived(self):
+        return self.status == self.Status.ARCHIVED
+
+    @property
+    def initials(self):
+        parts = [w for w in self.name.split() if w[0].isalnum()]
+        return "".join(w[0] for w in (parts[:1] + parts[-1:] if len(parts) > 1 else parts)).upper()[:2]
+
+    @property
+    def address(self):
+        """The default address, or None. Uses a prefetch of addresses when there is one."""
+        return next((a for a in self.addresses.all() if a.is_default), None)
+
+
+class Address(models.Model):
+    """One of a customer's addresses. One of them is the default: statements and receipts print it."""
+
+    class Kind(models.TextChoices):
+        BILLING = "billing", "Billing"
+        SHIPPING = "shipping", "Delivery"
+        OTHER = "other", "Other"
+
+    id = PublicIdField("addr")
+    livemode = models.BooleanField()
+    customer = models.ForeignKey(Customer, models.CASCADE, related_name="addresses")
+    kind = models.CharField(max_length=8, choices=Kind, default=Kind.BILLING)
+    name = models.CharField(max_length=255, blank=True)
+    phone_number = models.CharField(max_length=16, blank=True)
+    line1 = models.CharField(max_length=255, blank=True)
+    line2 = models.CharField(max_length=255, blank=True)
+    line3 = models.CharField(max_length=255, blank=True)
+    city = models.CharField(max_length=255, blank=True)
+    state = models.CharField(max_length=255, blank=True)
+    postal_code = models.CharField(max_length=20, blank=True)
+    country = models.CharField(max_length=2, blank=True)  # ISO 3166-1 alpha-2
+    is_default = models.BooleanField(default=False)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name_plural = "addresses"
+        ordering = ["-is_default", "id"]
+        constraints = [models.UniqueConstraint("customer", condition=Q(is_default=True), name="address_one_default")]
+        indexes = [models.Index("country", "customer", condition=Q(is_default=True), name="address_country")]
+
+    def __str__(self):
+        return ", ".join(p for p in (self.line1, self.city, self.country) if p) or self.pk
+
+
+class Comment(models.Model):
+    """What staff said about a customer. Edits leave a trace; deleting hides the text and keeps the row."""
+
+    id = PublicIdField("cmt")
+    livemode = models.BooleanField()
+    customer = models.ForeignKey(Customer, models.CASCADE, related_name="comments")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="comments")
+    body = models.CharField(max_length=2000)
+    pinned = models.BooleanField(default=False)  # a warning: shown wherever staff work on the customer
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    edited_at = models.DateTimeField(null=True, blank=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index("customer", F("id").desc(), name="comment_customer")]
+
+    def __str__(self):
+        return self.body[:60]
