@@ -1,0 +1,97 @@
+"""Statements, payments, requests and attempts, as support reads them in the admin. Nothing here changes money.
+
+Fields are listed one by one: links for payers, their nonces and what is sent to gateways are not among them.
+"""
+
+from django.contrib import admin
+
+from billing.models import Attempt, BillingStatement, LineItem, Payment, PaymentRequest
+from dashboard.admin import PUBLIC_ID, ModeFilter, ReadOnlyAdmin, site
+
+
+class BillAdmin(ReadOnlyAdmin):
+    """A record of money that belongs to a customer."""
+
+    list_select_related = ("customer",)
+    search_help_text = "Words of name, e-mail, number, description or reference, or a whole ID"
+
+    def find(self, queryset, text):
+        if text.startswith("cus_") and PUBLIC_ID.fullmatch(text):
+            return queryset.filter(customer=text)
+        return super().find(queryset, text)
+
+    def get_queryset(self, request):
+        return super().get_queryset(request).defer("search")
+
+
+class LineInline(admin.TabularInline):
+    model = LineItem
+    fields = readonly_fields = ("position", "description", "quantity", "unit_price_money", "amount_money")
+    extra = 0
+    can_delete = False
+
+    def has_view_permission(self, request, obj=None):
+        return True  # whoever may see the statement
+
+    def has_add_permission(self, request, obj=None):
+        return False
+
+    has_change_permission = has_delete_permission = has_add_permission
+
+
+@admin.register(BillingStatement, site=site)
+class StatementAdmin(BillAdmin):
+    list_display = ("__str__", "customer", "status", "total_money", "amount_remaining_money", "due_at", "mode", "created_at")
+    list_filter = (ModeFilter, "status")
+    inlines = (LineInline,)
+    fields = (
+        "in_dashboard", "id", "customer", "mode", "number", "status", "description", "currency", "subtotal_money",
+        "discount_money", "total_money", "credit_applied_money", "amount_paid_money", "amount_remaining_money", "merchant_name",
+        "bill_to_name", "bill_to_email", "bill_to_phone", "bill_to_tax_id", "bill_to_address", "statement_descriptor",
+        "billing_details_collection", "allowed_methods", "merchant_reference_id", "metadata", "due_at", "finalized_at", "sent_at",
+        "sent_count", "paid_at", "voided_at", "marked_uncollectible_at", "fulfilled_at", "fulfilled_by", "created_by",
+        "created_at", "updated_at",
+    )  # fmt: skip
+
+
+@admin.register(Payment, site=site)
+class PaymentAdmin(BillAdmin):
+    list_display = ("__str__", "customer", "status", "amount_money", "method", "gateway", "mode", "created_at")
+    list_filter = (ModeFilter, "status", "product_type")
+    fields = (
+        "in_dashboard", "id", "customer", "mode", "product_type", "request", "statement", "attempt", "status", "amount_money",
+        "fee_money", "method", "method_bin", "method_holder", "billing_name", "billing_email", "billing_phone", "billing_address",
+        "address_check", "description", "merchant_reference_id", "statement_descriptor", "custom_fields", "metadata",
+        "payment_intent_id", "gateway", "gateway_reference", "failure_code", "failure_message", "authorized_at", "paid_at",
+        "created_by", "created_at", "updated_at",
+    )  # fmt: skip
+
+
+@admin.register(PaymentRequest, site=site)
+class RequestAdmin(BillAdmin):
+    list_display = ("__str__", "customer", "status", "amount_money", "expires_at", "mode", "created_at")
+    list_filter = (ModeFilter, "status")
+    fields = (
+        "in_dashboard", "id", "customer", "mode", "status", "amount_money", "country", "method_types", "description",
+        "merchant_reference_id", "metadata", "customer_name", "customer_email", "save_card", "complete_url", "cancel_url",
+        "language", "expires_at", "completed_at", "canceled_at", "sent_at", "created_by", "created_at", "updated_at",
+    )  # fmt: skip
+
+
+@admin.register(Attempt, site=site)
+class AttemptAdmin(ReadOnlyAdmin):
+    """What was tried at a gateway: the first place to look when a payment hangs."""
+
+    list_display = ("id", "kind", "target_id", "gateway", "state", "mode", "tries", "touched_at")
+    list_filter = (ModeFilter, "state", "kind")
+    search_help_text = "The whole ID of the attempt, of its customer or of what it is for"
+    fields = (
+        "id", "kind", "customer", "target_id", "mode", "gateway", "amount", "currency", "state", "remote_id", "error", "tries",
+        "sent_at", "settled_at", "touched_at", "created_at",
+    )  # fmt: skip
+
+    def find(self, queryset, text):
+        if not PUBLIC_ID.fullmatch(text):
+            return queryset.none()
+
+        return queryset.filter(pk=text) | queryset.filter(target_id=text) | queryset.filter(customer=text)

@@ -1,0 +1,22 @@
+"""Settle what a crash or a silent gateway left open."""
+
+from datetime import timedelta
+
+from django.core.management.base import BaseCommand
+
+from billing.domain import checkouts, requests
+
+
+class Command(BaseCommand):
+    help = "Ask gateways about every attempt left open, apply the answers, and close payment links past their time."
+
+    def add_arguments(self, parser):
+        parser.add_argument("--older-than", type=int, default=60, metavar="SECONDS", help="leave younger attempts alone (60)")
+
+    def handle(self, *, older_than, **options):
+        settled = 0
+        for attempt in checkouts.reconcile_attempts(timedelta(seconds=older_than)):
+            settled += 1
+            self.stdout.write(f"{attempt.pk} {attempt.target_id}: {attempt.get_state_display().lower()} {attempt.error}".rstrip())
+        expired = requests.expire_payment_requests()
+        self.stdout.write(f"{settled} attempts looked at, {expired} payment requests expired.")

@@ -1,0 +1,207 @@
+"""Billing statements and their lines. A subscription's invoice will be a statement with its subscription set."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.urls import reverse
+from django.utils import timezone
+
+from billing.models.amounts import money_of, within_bounds
+from billing.models.links import HasLink
+from dashboard.fields import ByteOrderedField
+from dashboard.ids import PublicIdField, bare
+from dashboard.text import fold, search_text
+
+
+class BillingStatementQuerySet(models.QuerySet):
+    def for_customer(self, customer):
+        return self.filter(customer=customer)
+
+    def one_off(self):
+        """Those that bill no subscription: all of them, as long as there are no subscriptions."""
+        return self.all()
+
+    def owed(self):
+        """Finalised and not paid in full: open, or given up on with something left."""
+        return self.filter(status__in=BillingStatement.OWED)
+
+    def overdue(self, now=None):
+        """Open and past due (P4): derived from the clock, so it is never stale."""
+        return self.filter(status=BillingStatement.Status.OPEN, due_at__lt=now or timezone.now())
+
+    def past_due(self, now=None):
+        """What makes a customer delinquent (R-22): past due and still owed, given up on or not."""
+        return self.owed().filter(due_at__lt=now or timezone.now())
+
+    def recent(self):
+        """The five newest, for a section of the customer page."""
+        return self.order_by("-created_at", "-id")[:5]
+
+
+class BillingStatement(HasLink, models.Model):
+    """A bill. A draft may change; once finalised, its number, lines, amounts and bill-to stand for ever."""
+
+    class Status(models.TextChoices):
+        DRAFT = "draft", "Draft"
+        OPEN = "open", "Open"
+        PAID = "paid", "Paid"
+        VOID = "void", "Void"
+        UNCOLLECTIBLE = "uncollectible", "Uncollectible"
+
+    MOVES = {
+        Status.DRAFT: {Status.OPEN, Status.PAID},
+        Status.OPEN: {Status.PAID, Status.VOID, Status.UNCOLLECTIBLE},
+        Status.UNCOLLECTIBLE: {Status.PAID, Status.VOID},
+        Status.PAID: set(),
+        Status.VOID: set(),
+    }
+    OWED = (Status.OPEN, Status.UNCOLLECTIBLE)  # by a constraint something remains to be paid of these
+    SEARCH_PREFIX = ("sort_name",)
+    SEARCH_NAME = "sort_name"
+
+    id = PublicIdField("bstm")
+    livemode = models.BooleanField()
+    customer = models.ForeignKey("customers.Customer", models.PROTECT, related_name="statements", db_index=False)
+    number = ByteOrderedField(max_length=32, blank=True)  # PREFIX-0001, given when finalised; gapless per customer
+    status = models.CharField(max_length=14, choices=Status, default=Status.DRAFT)
+    description = models.CharField(max_length=500, blank=True)
+    currency = models.CharField(max_length=3)
+    subtotal = models.BigIntegerField(default=0)  # minor units, here and below
+    discount_amount = models.BigIntegerField(default=0)
+    total = models.BigIntegerField(default=0)
+    credit_applied = models.BigIntegerField(default=0)
+    amount_paid = models.BigIntegerField(default=0)
+    amount_remaining = models.BigIntegerField(default=0)
+    merchant_name = models.CharField(max_length=255, blank=True)  # frozen when finalised, as all of bill-to
+    bill_to_name = models.CharField(max_length=511, blank=True)
+    bill_to_email = ByteOrderedField(max_length=512, blank=True)
+    bill_to_phone = models.CharField(max_length=16, blank=True)
+    bill_to_tax_id = models.CharField(max_length=64, blank=True)
+    bill_to_address = models.JSONField(default=dict, blank=True)  # the fields of an address
+    statement_descriptor = models.CharField(max_length=22, blank=True)
+    billing_details_collection = models.CharField(max_length=6, default="always")
+    allowed_methods = models.JSONField(default=list, blank=True)
+    setup_future_usage = models.CharField(max_length=11, blank=True)
+    merchant_reference_id = ByteOrderedField("your reference", max_length=255, blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    due_at = models.DateTimeField(null=True, blank=True)
+    finalized_at = models.DateTimeField(null=True, blank=True)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    sent_count = models.PositiveIntegerField(default=0)
+    paid_at = models.DateTimeField(null=True, blank=True)
+    voided_at = models.DateTimeField(null=True, blank=True)
+    marked_uncollectible_at = models.DateTimeField(null=True, blank=True)
+    fulfilled_at = models.DateTimeField(null=True, blank=True)
+    fulfilled_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+    sort_name = ByteOrderedField(max_length=600, editable=False)  # derived: bill-to name, folded
+    search = models.TextField(editable=False)  # derived: what the statement is found by, lines included
+
+    objects = BillingStatementQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "billing statement"
+        constraints = [
+            *within_bounds("statement", "subtotal", "discount_amount", "total", "credit_applied", "amount_paid"),
+            models.CheckConstraint(
+                condition=Q(discount_amount__lte=F("subtotal"), total=F("subtotal") - F("discount_amount")), name="statement_p1"
+            ),
+            models.CheckConstraint(
+                condition=Q(amount_remaining=F("total") - F("credit_applied") - F("amount_paid"), amount_remaining__gte=0),
+                name="statement_p2",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="paid") | Q(amount_remaining=0, finalized_at__isnull=False, paid_at__isnull=False),
+                name="statement_p3_paid",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status__in=["open", "uncollectible"]) | Q(amount_remaining__gt=0), name="statement_p3_open"
+            ),
+            models.CheckConstraint(
+                condition=Q(status="draft", number="") | (~Q(status="draft") & ~Q(number="")), name="statement_numbered"
+            ),
+            models.UniqueConstraint("livemode", "number", condition=~Q(number=""), name="statement_number_once"),
+        ]
+        indexes = [
+            models.Index("livemode", F("created_at").desc(), F("id").desc(), name="statement_created"),
+            models.Index("livemode", "status", F("created_at").desc(), F("id").desc(), name="statement_status"),
+            models.Index("livemode", F("total").desc(), F("id").desc(), name="statement_total"),
+            models.Index("livemode", "due_at", "id", name="statement_due", condition=Q(status="open")),
+            models.Index("customer", F("created_at").desc(), F("id").desc(), name="statement_customer"),
+            models.Index("customer", "merchant_reference_id", name="statement_reference", condition=~Q(merchant_reference_id="")),
+            models.Index("livemode", "sort_name", "id", name="statement_name"),
+            models.Index("sort_name", name="statement_by_name"),
+            models.Index("customer", "due_at", name="statement_owed", condition=Q(status__in=["open", "uncollectible"])),
+        ]
+
+    def __str__(self):
+        return self.number or f"Draft {bare(self.pk)[-6:]}"
+
+    def get_absolute_url(self):
+        return reverse("billing:statement", args=[self.pk])
+
+    def derive(self, lines):
+        """Set the derived columns from the statement and its lines; call before every save. Returns the statement."""
+        self.sort_name = fold(self.bill_to_name)[:600]
+        self.search = search_text(
+            self.number,
+            self.bill_to_name,
+            self.bill_to_email,
+            self.description,
+            self.merchant_reference_id,
+            bare(self.pk),
+            *[line.description for line in lines],
+            *self.metadata.values(),
+        )
+        return self
+
+    subtotal_money = money_of("subtotal")
+    discount_money = money_of("discount_amount")
+    total_money = money_of("total")
+    credit_applied_money = money_of("credit_applied")
+    amount_paid_money = money_of("amount_paid")
+    amount_remaining_money = money_of("amount_remaining")
+
+    @property
+    def overdue(self):
+        return self.status == self.Status.OPEN and bool(self.due_at) and self.due_at < timezone.now()
+
+    @property
+    def badge(self):
+        if self.overdue:
+            return "Overdue"
+        return "Partly paid" if self.status == self.Status.OPEN and self.amount_paid else self.get_status_display()
+
+
+class LineItem(models.Model):
+    """One line of a statement: quantity × unit price, minor units of the statement's currency."""
+
+    id = PublicIdField("bstm_li")
+    statement = models.ForeignKey(BillingStatement, models.CASCADE, related_name="lines")  # only a draft is ever deleted
+    position = models.PositiveIntegerField()
+    description = models.CharField(max_length=500)
+    quantity = models.BigIntegerField(default=1)
+    unit_price = models.BigIntegerField()
+    amount = models.BigIntegerField()  # quantity × unit_price, kept by a constraint
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            models.CheckConstraint(condition=Q(quantity__gte=1, quantity__lte=1_000_000), name="line_quantity"),
+            *within_bounds("line", "unit_price", "amount"),
+            models.CheckConstraint(condition=Q(amount=F("quantity") * F("unit_price")), name="line_amount"),
+            models.CheckConstraint(condition=~Q(description=""), name="line_described"),
+            models.UniqueConstraint("statement", "position", name="line_position_once"),
+        ]
+
+    def __str__(self):
+        return self.description
+
+    unit_price_money = money_of("unit_price")
+    amount_money = money_of("amount")
+
+    @property
+    def currency(self):
+        return self.statement.currency

@@ -1,0 +1,43 @@
+"""Plain makers of billing records for tests. Each goes through the product's own functions."""
+
+from billing.domain.requests import create_payment_request
+from billing.domain.statements import create_statement, finalize_statement
+from billing.gateways.sandbox import bank
+from billing.gateways.sandbox.cards import find_card
+from billing.gateways.sandbox.models import SandboxCheckout
+from customers.tests import factories
+
+GOOD, DECLINED = "4242424242424242", "4000000000000002"
+
+
+def make_customer(by=None, **fields):
+    """Marta Santos, unless said otherwise, with an address in Manila."""
+    address = {"line1": "1 Harbor Drive", "city": "Manila", "postal_code": "1008", "country": "PH"}
+    defaults = {"first_name": "Marta", "last_name": "Santos", "email": "marta@example.com", "address": address}
+    return factories.make_customer(by=by, **defaults | fields)
+
+
+def make_request(customer=None, *, by=None, amount=4850, currency="USD", **fields):
+    """An open payment request of $48.50."""
+    defaults = {"country": "US", "method_types": ["card"], "description": "Wholesale order, November"}
+    return create_payment_request(customer or make_customer(), amount=amount, currency=currency, by=by, **(defaults | fields))
+
+
+def make_statement(customer=None, *, by=None, lines=(("Coffee beans, 5 kg", 2, 2180), ("Delivery", 1, 500)), **fields):
+    """A draft of $48.60 that is due in the future."""
+    from datetime import timedelta
+
+    from django.utils import timezone
+
+    defaults = {"currency": "USD", "due_at": timezone.now() + timedelta(days=14)}
+    return create_statement(customer or make_customer(), lines=lines, by=by, **(defaults | fields))
+
+
+def make_open_statement(customer=None, *, by=None, at=None, **fields):
+    return finalize_statement(make_statement(customer, by=by, **fields), by=by, at=at)
+
+
+def submit_card(attempt, number=GOOD):
+    """What the payer does on the sandbox's page of an attempt. True when the submit counted."""
+    checkout = SandboxCheckout.objects.get(pk=attempt.remote_id)
+    return bank.pay(checkout, find_card(number), version=checkout.version)

@@ -1,0 +1,58 @@
+"""What all pages without sign-in share: headers that keep them private, and limits on how often they answer."""
+
+import time
+
+from allauth.account.adapter import get_adapter
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.core.cache import cache
+from django.shortcuts import render
+from django.utils.decorators import method_decorator
+from django.views import View
+
+from dashboard.pages import too_many_requests
+
+HEADERS = {"X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
+VIEWS = (30, 60)  # times, seconds: page views of an address
+UNKNOWN = (20, 60)  # links of an address that lead nowhere
+TRIES = (10, 600)  # tries to pay on a link
+
+
+class TooMany(Exception):
+    """A limit is reached."""
+
+
+def limit(scope, who, times, seconds):
+    """Count one use; raises TooMany above `times` in a window of `seconds`. All processes share the count."""
+    key = f"pay:{scope}:{who}:{int(time.time()) // seconds}"
+    if not cache.add(key, 1, seconds) and cache.incr(key) > times:
+        raise TooMany(scope)
+
+
+def address_of(request):
+    """The payer's IP address, as far as our own proxies vouch for it."""
+    return get_adapter().get_client_ip(request)
+
+
+@method_decorator(login_not_required, name="dispatch")
+class PublicView(View):
+    """A page anybody may open, so many times a minute."""
+
+    def dispatch(self, request, *args, **kwargs):
+        try:
+            limit("view", address_of(request), *VIEWS)
+            response = super().dispatch(request, *args, **kwargs)
+        except TooMany:
+            response = too_many_requests(request)
+        for name, value in HEADERS.items():
+            response[name] = value
+        return response
+
+    def unknown(self):
+        """404 for a link that leads nowhere; whoever tries many of them has to wait."""
+        limit("unknown", address_of(self.request), *UNKNOWN)
+        return render(self.request, "pay/unknown.html", status=404)
+
+    def show(self, template, status=200, **context):
+        merchant = {"merchant": settings.MERCHANT_NAME, "merchant_email": settings.MERCHANT_EMAIL}
+        return render(self.request, template, merchant | context, status=status)
