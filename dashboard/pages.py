@@ -6,10 +6,9 @@ from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import RequestDataTooBig
 from django.db import connection
 from django.http import Http404, HttpResponse, HttpResponseRedirect
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import SimpleLazyObject
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -191,38 +190,3 @@ def healthz(request):
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
     return HttpResponse("ok\n", content_type="text/plain")
-
-
-# --- error pages: no query, no menu, always the request's id -------------------------------------------
-@login_not_required
-def bad_request(request, exception=None):
-    if isinstance(exception, RequestDataTooBig):
-        return render(request, "413.html", status=413)
-    return render(request, "400.html", status=400)
-
-
-@login_not_required
-def forbidden(request, exception=None):
-    return render(request, "403.html", status=403)
-
-
-@login_not_required
-def csrf_failure(request, reason=""):
-    return render(request, "403_csrf.html", status=403)
-
-
-@login_not_required
-def not_found(request, exception=None):
-    return render(request, "404.html", status=404)
-
-
-@login_not_required
-def too_many_requests(request, exception=None):
-    response = render(request, "429.html", status=429)
-    response["Retry-After"] = "60"
-    return response
-
-
-@login_not_required
-def server_error(request):
-    return render(request, "500.html", status=500)

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from dashboard import find, lists, pages
+from dashboard import errors, find, lists, pages
 from dashboard.admin import site
 
 front_door = (
@@ -31,8 +31,8 @@ urlpatterns = [
     path("admin/", site.urls),
 ]
 
-handler400 = pages.bad_request
-handler403 = pages.forbidden
-handler404 = pages.not_found
-handler429 = pages.too_many_requests  # allauth's rate limits ask for it
-handler500 = pages.server_error
+handler400 = errors.bad_request
+handler403 = errors.forbidden
+handler404 = errors.not_found
+handler429 = errors.too_many_requests  # allauth's rate limits ask for it
+handler500 = errors.server_error

@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.utils.decorators import method_decorator
 from django.views import View
 
-from dashboard.pages import too_many_requests
+from dashboard.errors import too_many_requests
 
 HEADERS = {"X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
 VIEWS = (30, 60)  # times, seconds: page views of an address

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from dashboard import pages
+from dashboard import errors, pages
 from dashboard.money import Money
 from dashboard.templatetags import ui
 
@@ -162,12 +162,12 @@ def test_healthz_answers_strangers_and_says_nothing_else(client, db):
 @pytest.mark.parametrize(
     ("view", "status"),
     [
-        (pages.bad_request, 400),
-        (pages.forbidden, 403),
-        (pages.csrf_failure, 403),
-        (pages.not_found, 404),
-        (pages.too_many_requests, 429),
-        (pages.server_error, 500),
+        (errors.bad_request, 400),
+        (errors.forbidden, 403),
+        (errors.csrf_failure, 403),
+        (errors.not_found, 404),
+        (errors.too_many_requests, 429),
+        (errors.server_error, 500),
     ],
 )
 def test_each_error_page_names_the_request_and_asks_the_database_nothing(view, status, django_assert_num_queries, db):
@@ -187,7 +187,7 @@ def test_the_503_page_needs_no_database(django_assert_num_queries, db):
 
 
 def test_a_request_body_past_the_limit_is_413(as_max):
-    assert pages.bad_request(stub_request(), RequestDataTooBig()).status_code == 413
+    assert errors.bad_request(stub_request(), RequestDataTooBig()).status_code == 413
 
     page = as_max.post(
         "/mode/", data="x" * (settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1), content_type="application/x-www-form-urlencoded"

@@ -1,0 +1,193 @@
+"""Every route of the project, what it needs to be asked, and one record of each kind to ask it about.
+
+A route nobody described here fails the walk (test_permissions.py): that is how a new page gets its row.
+"""
+
+import io
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+from django.db import connection
+from django.urls import get_resolver, reverse
+
+from dashboard.permissions import PERMISSIONS, Role
+
+EVERYONE_OUTSIDE = {  # strangers are answered: liveness, the sign-in, the payer's pages
+    "healthz",
+    "theme/",
+    "accounts/login/",
+    "accounts/signup/",
+    "accounts/inactive/",
+    "accounts/logout/",
+    "accounts/password/reset/",
+    "accounts/password/reset/done/",
+    "accounts/password/reset/key/done/",
+    r"accounts/^password/reset/key/(?P<uidb36>[0-9a-z_]+)-(?P<key>.+)/$",
+    "accounts/2fa/authenticate/",
+    "admin/login/",  # leads on to ours
+    "pay/checkout/<slug:token>/",
+    "pay/return/<id:attempt>/",
+    "sandbox/checkout/<id:pk>/",
+}
+ANYONE_SIGNED_IN = {  # one's own session and sign-in
+    "",
+    "mode/",
+    "accounts/password/change/",
+    "accounts/password/set/",
+    "accounts/reauthenticate/",
+    "accounts/2fa/",
+    "accounts/2fa/reauthenticate/",
+    "accounts/2fa/totp/activate/",
+    "accounts/2fa/totp/deactivate/",
+    "accounts/2fa/recovery-codes/",
+    "accounts/2fa/recovery-codes/generate/",
+    "accounts/2fa/recovery-codes/download/",
+}
+SUPPORT, TEAM = "dashboard.view_contact_data", "dashboard.manage_team"  # what the admin asks for
+QUERY = {"lists/views/new/": "list=customers:customers"}
+DATA = {"lists/columns/": {"list": "customers:customers"}}
+
+
+@dataclass(frozen=True)
+class Route:
+    path: str
+    name: str
+    view: object = field(compare=False)
+
+    @property
+    def view_class(self):
+        return getattr(self.view, "view_class", None)
+
+    @property
+    def params(self):
+        return re.findall(r"<(?:\w+:)?(\w+)>", self.path)
+
+    def permission(self):
+        """A permission of the table, "" for signed in, None for everybody; KeyError when nobody said."""
+        if self.path in EVERYONE_OUTSIDE:
+            return None
+        if self.path in ANYONE_SIGNED_IN:
+            return ""
+        if self.path.startswith("admin/"):
+            return TEAM if self.path.startswith("admin/dashboard/user/") else SUPPORT
+        found = getattr(self.view_class, "permission", None)
+        if found not in PERMISSIONS:
+            raise KeyError(f"{self.path or '/'} ({self.name}) has no row: give its view a permission, or list it in routes.py.")
+        return found
+
+    def open_to(self, role):
+        """Whether a role may be here: True, False, or None for what everybody may."""
+        permission = self.permission()
+        return None if permission is None else permission == "" or role in PERMISSIONS[permission]
+
+    def url(self, world, **changes):
+        """The route's address about the world's records."""
+        kwargs = {name: changes.get(name) or argument(self, name, world) for name in self.params}
+        query = QUERY.get(self.path)
+        where = reverse(self.name, kwargs=kwargs) if self.name else self._filled(kwargs)
+        return f"{where}?{query}" if query else where
+
+    def _filled(self, kwargs):
+        """The address of a route without a name: its path with the values put in."""
+        plain = re.sub(r"\(\?P(<\w+>).*?\)", r"\1", self.path).strip("^$")
+        return "/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda m: str(kwargs[m[1]]), plain)
+
+
+def routes():
+    """All routes, the admin's included."""
+    return list(_walk(get_resolver().url_patterns, "", ""))
+
+
+def _walk(patterns, path, namespace):
+    for pattern in patterns:
+        here = path + str(pattern.pattern)
+        if hasattr(pattern, "url_patterns"):
+            inner = f"{namespace}{pattern.namespace}:" if pattern.namespace else namespace
+            yield from _walk(pattern.url_patterns, here, inner)
+        else:
+            yield Route(here, f"{namespace}{pattern.name}" if pattern.name else "", pattern.callback)
+
+
+def argument(route, name, world):
+    """The record a parameter of a route is about."""
+    if name in ("customer", "token", "attempt", "uidb36", "key", "app_label", "url", "content_type_id"):
+        return getattr(world, name)
+    if route.path.startswith("admin/"):
+        return getattr(world, route.path.split("/")[2] if name == "object_id" and "admin/r/" not in route.path else "customer")
+    for word, kind in KINDS:
+        if word in route.path:
+            return getattr(world, kind)
+    raise KeyError(f"{route.path}: say in routes.py which record <{name}> is.")
+
+
+KINDS = [  # the first word found in a path says what its pk is
+    ("lists/views/", "view"),
+    ("sandbox/checkout/", "sandbox_checkout"),
+    ("/addresses/", "address"),
+    ("/comments/", "comment"),
+    ("imports/", "import_run"),
+    ("statements/", "billingstatement"),
+    ("payment-requests/", "paymentrequest"),
+    ("payments/", "payment"),
+    ("customers/", "customer"),
+]
+
+
+def make_world(by):
+    """One test-mode record of every kind, by public id, and what else a path needs."""
+    from allauth.account.utils import user_pk_to_url_str
+
+    from billing.domain.checkouts import start_payment
+    from billing.domain.payments import record_payment
+    from billing.models import Attempt
+    from billing.tests.factories import make_open_statement, make_request
+    from customers.tests.factories import make_address, make_comment, make_customer
+    from dashboard.imports import runs
+    from dashboard.models import Event, SavedView
+
+    customer = make_customer(by=by, email="walk@example.com", phone="+639175550123", metadata={"crm": "walk-77"})
+    request = make_request(customer, by=by)
+    statement = make_open_statement(customer, by=by)
+    payment = record_payment(customer, amount=100, currency="USD", by=by)
+    start_payment(request)
+    attempt = Attempt.objects.get()
+    upload = io.BytesIO(b"name,email\nAna,ana@example.com\n")
+    upload.name, upload.size = "walk.csv", 31
+    run = runs.start_import(upload, importer="customers", livemode=False, by=by)
+    view = SavedView.objects.create(list="customers:customers", name="Walk", owner=by, livemode=False, shared=True)
+    return SimpleNamespace(
+        customer=customer.pk,
+        address=make_address(customer, by=by).pk,
+        comment=make_comment(customer, by=by).pk,
+        import_run=run.pk,
+        view=view.pk,
+        user=by.pk,
+        event=Event.objects.latest().pk,
+        billingstatement=statement.pk,
+        payment=payment.pk,
+        paymentrequest=request.pk,
+        attempt=attempt.pk,
+        sandbox_checkout=attempt.remote_id,
+        token=request.token,
+        uidb36=user_pk_to_url_str(by),
+        key="abc-def",
+        app_label="customers",
+        url="nowhere",
+        content_type_id=1,
+    )
+
+
+@contextmanager
+def undone():
+    """Whatever is written in this block is not. A bare savepoint: code that refuses transactions sees none."""
+    before = connection.savepoint()
+    try:
+        yield
+    finally:
+        connection.savepoint_rollback(before)
+        connection.needs_rollback = False
+
+
+ROLES = dict(zip(("alice", "max", "sue", "rita"), Role, strict=True))
