@@ -390,7 +390,7 @@ def test_the_palette_searches_for_what_it_does_not_know(open_as, alice):
     page.keyboard.type("o'brien & co")
     page.keyboard.press("Enter")
 
-    page.wait_for_url("**/customers/?q=o%27brien%20%26%20co")
+    page.wait_for_url("**/search/?q=o%27brien%20%26%20co")
 
 
 def test_escape_closes_the_palette_and_gives_the_focus_back(open_as, alice):
