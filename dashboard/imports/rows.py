@@ -8,6 +8,7 @@ look-ups) and `write` (make it happen). The engine knows no noun and finds one a
 import hashlib
 import importlib
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -70,7 +71,7 @@ class Field:
     long: bool = False  # may hold line breaks
 
 
-class Importer:
+class Importer(ABC):
     """The plug a noun puts in. Subclasses set the class attributes and write plan and write."""
 
     name = ""  # its app, and so the module it is found in
@@ -80,17 +81,17 @@ class Importer:
     presets = ()  # (headings that tell a known file, {heading: field})
     prefix = ""  # "metadata.": open-ended columns, one per key
 
+    @abstractmethod
     def plan(self, rows, options):
         """Set action, changes, target and key of every row that is not an error, in a few queries a batch."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write(self, rows, options, *, by):
         """Create and update what planned rows say, with their events. Called inside a transaction."""
-        raise NotImplementedError
 
+    @abstractmethod
     def parse_prefixed(self, key, text):
         """(value, problem) of an open-ended column."""
-        raise NotImplementedError
 
     # --- columns -----------------------------------------------------------------------------------
     def field(self, name):
