@@ -51,10 +51,6 @@ class CustomerQuerySet(models.QuerySet):
             same |= Q(phone=phone)
         return self.active().filter(same).order_by("id")
 
-    def for_email(self, email):
-        """The customer an e-mail belongs to: the oldest active one (spec D-2), or None."""
-        return self.active().filter(email=email.lower()).order_by("id").first()
-
 
 class Customer(models.Model):
     """A person or company that pays. Found by `search`, sorted by `sort_name`; both are derived."""
