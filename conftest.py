@@ -73,6 +73,14 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line("CI=true: skipped tests count as failures. Run with -rs for the reasons.", red=True)
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_remembered():
+    """Counts of lists outlive a test in this process; its rows do not."""
+    from dashboard.paging import counts
+
+    counts.forget()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _emptying_passes_the_guards():
     """Between transactional tests Django empties all tables; append-only tables refuse that, so their guards rest."""

@@ -1,11 +1,17 @@
 """The columns of the customers list and of its export."""
 
+from functools import cache
+
+from django.db.models import OuterRef, Subquery, Value
 from django.db.models.fields.json import KT
+from django.db.models.functions import Coalesce
 
 from customers.models import Customer
 from dashboard import tables
 from dashboard.export import Csv
-from dashboard.templatetags.ui import badge_html
+from dashboard.templatetags.ui import badge_html, money_html
+
+WORDS = dict(Customer.Status.choices)
 
 
 class StatusColumn(tables.BadgeColumn):
@@ -13,19 +19,24 @@ class StatusColumn(tables.BadgeColumn):
 
     def html(self, row):
         overdue = getattr(row, "delinquent", False) and not row.archived
-        return badge_html("Overdue" if overdue else row.get_status_display(), "customer")
+        return badge_html("Overdue" if overdue else WORDS[row.status], "customer")
 
 
 class CollectedColumn(tables.Column):
-    """What was collected in the customer's own currency, from the roll-up."""
+    """What was collected in the customer's own currency."""
 
     css = "num m2"
 
     def html(self, row):
-        from dashboard.templatetags.ui import money_html
+        return money_html(row.collected, row.currency)
 
-        total = next((t for t in row.totals.all() if t.currency == row.currency), None)
-        return money_html(total.collected if total else 0, row.currency)
+
+@cache
+def own_total():
+    """What was collected in the customer's own currency, in minor units: from the roll-up, by the reverse relation."""
+    totals = Customer._meta.get_field("totals").related_model.objects
+    own = totals.filter(customer=OuterRef("pk"), currency=OuterRef("currency")).order_by()
+    return Coalesce(Subquery(own.values("collected")[:1]), Value(0))
 
 
 class CustomerTable(tables.Table):
@@ -51,7 +62,20 @@ class CustomerTable(tables.Table):
     caption = "Customers"
     always = ("name", "email", "created_at")
     default = ("name", "email", "phone", "country", "status", "created_at", "collected")
-    prefetch = {"collected": "totals"}
+    annotated = {"collected": own_total}
+    page_name = "customers:customer"
+    unread = (
+        "first_name",
+        "last_name",
+        "did",
+        "tax_id",
+        "billing_statement_prefix",
+        "next_billing_statement_sequence_number",
+        "archived_at",
+        "email_source_at",
+        "created_by",
+        "version",
+    )
     csv = (
         Csv("id", kind="code"),
         Csv("name"),

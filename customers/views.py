@@ -3,6 +3,7 @@
 import re
 
 from django.http import HttpResponseRedirect
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from customers import domain
 from customers.filters import CustomerFilter
@@ -25,6 +26,7 @@ class CustomerList(ListView):
     table_class = CustomerTable
     filterset_class = CustomerFilter
     list_name = "customers:customers"
+    audited = True
     export_name = "customers"
     noun, plural = "customer", "customers"
     search_hint = "Name, email, phone, reference"
@@ -156,6 +158,12 @@ class CustomerEdit(CustomerMixin, EditView):
 
     def act(self, data):
         domain.update_customer(self.object, by=self.request.user, **{k: v for k, v in data.items() if k != "was"})
+
+    def get_success_url(self):
+        """The page named in `next`, such as the statement one came from (R-15), if it is one of ours."""
+        back = self.request.GET.get("next", "")
+        ours = back.startswith("/") and url_has_allowed_host_and_scheme(back, allowed_hosts=None)
+        return back if ours else super().get_success_url()
 
     def show_conflict(self, form, current):
         """The form again: what I typed where I typed, what they saved everywhere else."""

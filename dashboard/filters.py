@@ -1,5 +1,6 @@
 """Filters: django-filter reads the URL; here are search, periods, chips and calm about nonsense."""
 
+import copy
 from datetime import datetime, time, timedelta
 
 import django_filters
@@ -7,6 +8,7 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils import timezone
+from django.utils.functional import cached_property
 
 from dashboard import search
 from dashboard.text import clean_text, unsafe
@@ -118,8 +120,8 @@ class ToFilter(FromFilter):
 class FilterSet(django_filters.FilterSet):
     """A list's filters. `groups` names the menus: {"Created": ["created", "created_from", "created_to"]}.
 
-    A value that makes no sense is told at its filter and filters nothing; the list is still shown. `only` makes
-    a set of the filters that data and defaults name, for counting: most of a set's cost is its form.
+    A value that makes no sense is told at its filter and filters nothing; the list is still shown. `filters` and
+    `form` hold the filters that data and defaults name: the others filter nothing, and making them is most of the cost.
     """
 
     groups = {}
@@ -127,15 +129,42 @@ class FilterSet(django_filters.FilterSet):
     ordered = ()  # filters whose rows an index gives in the list's own order: those are walked, however few they leave
     hidden_from_masked = ()  # filters on contact data: no oracle for roles that may not see it
 
-    def __init__(self, data=None, queryset=None, *, request=None, viewer=None, only=False, **kwargs):
+    def __init__(self, data=None, queryset=None, *, request=None, viewer=None, **kwargs):
         self.viewer = viewer or getattr(request, "user", None)
         given = self.defaults | {k: v for k, v in (data or {}).items() if v not in ("", None)}
-        if only:
-            self.base_filters = {n: f for n, f in type(self).base_filters.items() if n in given}
+        self.base_filters = {}  # the package copies all there are, and deeply
         super().__init__(given, queryset, request=request, **kwargs)
-        if self.viewer and not self.viewer.has_perm("dashboard.view_contact_data"):
-            for name in self.hidden_from_masked:
-                self.filters.pop(name, None)
+        del self.base_filters
+        self.filters = {name: self._own(name) for name in self.base_filters if name in given and self.offers(name)}
+
+    def offers(self, name):
+        """Whether the viewer may filter by it."""
+        if name not in self.hidden_from_masked or not self.viewer:
+            return name in self.base_filters
+        return self.viewer.has_perm("dashboard.view_contact_data")
+
+    def _own(self, name):
+        """A filter as this request has it: it knows its set, and makes a field of its own when asked for it."""
+        found = copy.copy(self.base_filters[name])
+        found.__dict__.pop("_field", None)
+        found.parent, found.model = self, self.queryset.model
+        found.method = found.method  # which binds the set's method to this filter instead of the declared one
+        return found
+
+    @cached_property
+    def qs(self):
+        self.errors  # noqa: B018  (validates the form; cleaned_data holds what made sense)
+        return self.filter_queryset(self.queryset)
+
+    @cached_property
+    def form(self):
+        return self._form_of(self.filters)
+
+    def _form_of(self, filters):
+        """A form of some filters. Their fields are this request's own already: no class is made to copy them from."""
+        form = self._meta.form(self.data)
+        form.fields = {name: filter_.field for name, filter_ in filters.items()}
+        return form
 
     def filter_queryset(self, queryset):
         for name, value in self.form.cleaned_data.items():
@@ -144,14 +173,15 @@ class FilterSet(django_filters.FilterSet):
 
     def is_active(self, name):
         """Whether a parameter narrows the list beyond its default."""
-        self.errors  # noqa: B018  (validates the form; cleaned_data holds what made sense)
-        value = self.form.cleaned_data.get(name)
-        return value not in (None, "", [], self.defaults.get(name, ""))
+        return name in self.active
 
-    @property
+    @cached_property
     def active(self):
         """The names of the parameters in force, search included."""
-        return [name for name in self.filters if self.is_active(name)]
+        self.errors  # noqa: B018
+        empty = (None, "", [])
+        found = self.form.cleaned_data
+        return [n for n in self.filters if found.get(n) not in empty and found[n] != self.defaults.get(n, "")]
 
     @property
     def chips(self):
@@ -167,12 +197,9 @@ class FilterSet(django_filters.FilterSet):
     @property
     def menus(self):
         """(heading, fields as HTML, whether one is in force) of every filter menu."""
+        marked = {*self.active, *self.errors}
         return [
-            (
-                heading,
-                [self._field_html(n) for n in names if n in self.filters],
-                any(self.is_active(n) or n in self.form.errors for n in names if n in self.filters),
-            )
+            (heading, [self._field_html(n) for n in names if self.offers(n)], not marked.isdisjoint(names))
             for heading, names in self.groups.items()
         ]
 
@@ -181,17 +208,19 @@ class FilterSet(django_filters.FilterSet):
         250 options, and rendering the menus anew took longer than all the rest of a page."""
         key = (type(self), name, self.data.get(name))
         if key not in _RENDERED:
-            html = self.form[name].as_field_group()
-            if not self._may_keep(name):
+            form = self._form_of({name: self._own(name)})
+            html = form[name].as_field_group()
+            if not _may_keep(form, name):
                 return html
             _RENDERED[key] = html
         return _RENDERED[key]
 
-    def _may_keep(self, name):
-        """Not what was typed, and not choices that are rows of a table: there is no end of them."""
-        field = self.form.fields[name]
-        is_choice = isinstance(field, forms.ChoiceField) and not isinstance(field, forms.ModelChoiceField)
-        return name not in self.form.errors and (is_choice or (name not in self.data and not hasattr(field, "queryset")))
-
 
 _RENDERED = {}  # (filter set, field, value) -> its HTML
+
+
+def _may_keep(form, name):
+    """Not what was typed, and not choices that are rows of a table: there is no end of them."""
+    field = form.fields[name]
+    is_choice = isinstance(field, forms.ChoiceField) and not isinstance(field, forms.ModelChoiceField)
+    return name not in form.errors and (is_choice or (name not in form.data and not hasattr(field, "queryset")))

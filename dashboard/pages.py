@@ -15,6 +15,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.forms import KitForm
+from dashboard.templatetags.ui import address_of
 from dashboard.views import FormView
 
 THEMES = {"system": "System", "light": "Light", "dark": "Dark"}
@@ -33,12 +34,13 @@ class Entry(NamedTuple):
 
 
 NAV = [  # (group, entries): an entry whose URL does not exist is left out
-    ("", [Entry("Overview", "dashboard:overview", "house", "home", key="h")]),
+    ("", [Entry("Overview", "dashboard:overview", "house", "home", "billing.view_overview", "h")]),
     (
         "Collect",
         [
             Entry("Customers", "customers:customers", "users", "customers", "customers.view_customer", "c"),
             Entry("Payments", "billing:payments", "credit-card", "payments", "billing.view_payment", "p"),
+            Entry("Refunds", "billing:refunds", "undo-2", "refunds", "billing.view_refund", "f"),
             Entry("Payment requests", "billing:requests", "link", "requests", "billing.view_paymentrequest", "r"),
             Entry("Billing statements", "billing:statements", "receipt-text", "statements", "billing.view_statement", "b"),
         ],
@@ -47,12 +49,17 @@ NAV = [  # (group, entries): an entry whose URL does not exist is left out
         "Records",
         [
             Entry("Imports", "customers:imports", "upload", "imports", "customers.import_customer", "i"),
+            Entry("Being checked", "billing:attempts", "refresh-cw", "attempts", "billing.view_attempt", "k"),
+            Entry("Webhook deliveries", "billing:deliveries", "zap", "deliveries", "billing.view_delivery", "w"),
+            Entry("Outbox", "dashboard:mails", "mail", "outbox", "dashboard.view_contact_data", "o"),
             Entry("Activity log", "dashboard:activity", "history", "activity", "dashboard.view", "a"),
+            Entry("Sandbox log", "billing:sandbox_log", "code", "sandbox", "billing.view_sandbox"),
         ],
     ),
 ]
 ACTIONS = [  # what the palette offers besides the menu
     Entry("Add a customer", "customers:new", "user-plus", "", "customers.add_customer"),
+    Entry("New billing statement", "billing:statement_new", "receipt-text", "", "billing.change_statement"),
     Entry("Import customers", "customers:import_new", "upload", "", "customers.import_customer"),
     Entry("Profile and security", "dashboard:profile", "settings", "", "dashboard.view"),
 ]
@@ -61,7 +68,7 @@ ACTIONS = [  # what the palette offers besides the menu
 def url_or_none(name):
     """The URL of a name without arguments, or None when there is no such page."""
     try:
-        return reverse(name)
+        return address_of(name)
     except NoReverseMatch:
         return None
 
@@ -82,6 +89,7 @@ def shell(request):
     """Context of every page. Nothing here asks the database: what needs the user waits until a page shows it."""
     user = getattr(request, "user", None)
     theme = request.COOKIES.get("theme", "")
+    groups = SimpleLazyObject(lambda: menu(user))
     return {
         "merchant": settings.MERCHANT_NAME,
         "theme": theme if theme in ("light", "dark") else "",
@@ -89,9 +97,9 @@ def shell(request):
         "livemode": getattr(request, "livemode", False),
         "time_zone": settings.TIME_ZONE,
         "idle_minutes": settings.SESSION_IDLE_SECONDS // 60,
-        "menu": SimpleLazyObject(lambda: menu(user)),
+        "menu": groups,
         "actions": SimpleLazyObject(lambda: open_to(user, ACTIONS)),
-        "here": SimpleLazyObject(lambda: here(request.path, menu(user))),
+        "here": SimpleLazyObject(lambda: here(request.path, groups)),
         "search_url": SimpleLazyObject(lambda: url_or_none("dashboard:search") or url_or_none("customers:customers") or "/"),
     }
 

@@ -25,9 +25,11 @@ SMALL = 1_000  # counts up to here are never remembered
 
 
 class Counts:
-    """Large counts of a moment ago, by list, so that no page counts ten thousand rows again and again.
+    """Counts of a moment ago, by list, so that no page counts again and again what has not changed.
 
-    Each process remembers for itself and for a minute. A list's own number is remembered only as "10,000+".
+    `as_of` names the state of the records, where the caller can tell it: a count of the same state is right whatever
+    its size. Without it only counts above a number are given back. Each process remembers for itself and for a
+    minute, so nothing is older: neither what the clock changes, nor a change that was committed late.
     """
 
     MOST = 1000  # lists remembered: search texts make ever new ones
@@ -35,16 +37,17 @@ class Counts:
     def __init__(self):
         self.known = {}
 
-    def learn(self, key, count):
-        if key is not None and count > SMALL:
+    def learn(self, key, count, as_of=None):
+        if key is not None and (as_of or count > SMALL):
             if len(self.known) >= self.MOST:
                 self.known.clear()
-            self.known[self._here(key)] = count, time.monotonic() + REMEMBERED_SECONDS
+            self.known[self._here(key)] = count, as_of, time.monotonic() + REMEMBERED_SECONDS
 
-    def recall(self, key, above=CAP):
-        """The count learnt for key, if it is above a number and not too old; else None."""
-        count, until = self.known.get(self._here(key), (0, 0))
-        return count if count > above and until > time.monotonic() else None
+    def recall(self, key, above=CAP, as_of=None):
+        """The count learnt for key, if it is of this state or above a number, and not too old; else None."""
+        count, state, until = self.known.get(self._here(key), (0, None, 0))
+        good = count > above or (as_of and state == as_of)
+        return count if good and until > time.monotonic() else None
 
     def forget(self):
         self.known.clear()
@@ -61,13 +64,20 @@ def capped_counts(querysets):
     return list(_counted(querysets))
 
 
-def recent_counts(lists):
-    """The same of {key: function that gives a queryset}; numbers above SMALL may be a minute old."""
-    found = {key: counts.recall(key, above=SMALL) for key in lists}
-    asked = [key for key, count in found.items() if count is None]
-    for key, count in zip(asked, capped_counts([lists[key]() for key in asked]), strict=True):
-        found[key] = count
-        counts.learn(key, count)
+def recent_counts(lists, page):
+    """The same of {key: function that gives a queryset}; numbers above SMALL may be a minute old.
+
+    A page that has to count its own rows does so in the same query.
+    """
+    found = {key: counts.recall(key, above=SMALL, as_of=page.as_of) for key in lists}
+    asked = {key: lists[key]() for key, count in found.items() if count is None}
+    own = [page.filtered] if page.known_count is None else []
+    numbers = capped_counts([*own, *asked.values()])
+    for number in numbers[: len(own)]:
+        page.learn_count(number)
+    for key, number in zip(asked, numbers[len(own) :], strict=True):
+        found[key] = number
+        counts.learn(key, number, page.as_of)
     return found
 
 
@@ -84,7 +94,9 @@ def _counted(querysets):
 
 def _capped_sql(queryset):
     try:
-        return queryset.order_by().values("pk")[: CAP + 1].query.sql_with_params()
+        query = queryset.order_by().values("pk").query
+        query.set_limits(high=CAP + 1)
+        return query.sql_with_params()
     except EmptyResultSet:  # Django knows that nothing can match
         return "SELECT 1 WHERE 1 = 0", ()
 
@@ -148,12 +160,12 @@ class Page:
     """One page of `filtered` in an order. `rows` costs one query and `count` another, both bounded.
 
     `base` is the same list before anybody filtered it, with what its rows need (select_related, defer). `key` names
-    list and filters, to remember that they leave more than CAP.
+    list and filters, and `as_of` the state of their records, to remember how many they leave (see Counts).
     """
 
-    def __init__(self, base, filtered, order, *, size=SIZES[0], after="", before="", narrowed=False, key=None):
+    def __init__(self, base, filtered, order, *, size=SIZES[0], after="", before="", narrowed=False, key=None, as_of=None):
         self.base, self.filtered, self.order, self.size, self.narrowed = base, filtered, order, size, narrowed
-        self.key = key
+        self.key, self.as_of, self._counted = key, as_of, None
         self.after = Cursor.read(after, order, base.model) if after else None
         self.before = Cursor.read(before, order, base.model) if before and not self.after else None
 
@@ -175,13 +187,22 @@ class Page:
     @cached_property
     def count(self):
         """How many rows there are, up to CAP + 1."""
+        if self.known_count is None:
+            self.learn_count(*capped_counts([self.filtered]))
+        return self.known_count
+
+    @property
+    def known_count(self):
+        """The count, where nothing need be asked for it; else None."""
         if self.found is not None:
             return len(self.found)
-        if self.narrowed or counts.recall(self.key):
+        if self.narrowed:
             return CAP + 1
-        (count,) = capped_counts([self.filtered])
-        counts.learn(self.key, count)
-        return count
+        return counts.recall(self.key, as_of=self.as_of) if self._counted is None else self._counted
+
+    def learn_count(self, count):
+        self._counted = count
+        counts.learn(self.key, count, self.as_of)
 
     @property
     def capped(self):

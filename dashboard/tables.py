@@ -1,17 +1,21 @@
-"""Tables: django-tables2 declares columns, headings and order; rows are written here, in one pass.
+"""Tables: django-tables2 reads the declared columns and Meta; headings and rows are written here, in one pass.
 
 tables2's own row rendering inspects a signature and builds a template context per cell, about eight times
 the cost of a hand-written loop. A column of ours is a function from a row to safe HTML instead.
 """
 
+from copy import copy
 from operator import attrgetter
+from typing import NamedTuple
 
 import django_tables2
-from django.utils.html import escape
+from django.utils.functional import cached_property
 from django.utils.safestring import mark_safe
+from django_tables2.tables import DeclarativeColumnsMetaclass
 
 from dashboard.masking import mask_email, mask_phone
-from dashboard.templatetags.ui import badge_html, icon_svg, money_html, when_html
+from dashboard.places import country_name
+from dashboard.templatetags.ui import address_of, badge_html, escaped, icon_svg, money_html, when_html
 
 SEE_MORE, SEE_MORE_ICON = "btn btn-quiet btn-icon btn-sm see-more", icon_svg("panel-right-open")
 
@@ -30,11 +34,14 @@ class Column(django_tables2.Column):
         self.sort, self.contact = sort, contact
         self.css = css or self.css
 
-    def bind(self, name, viewer):
-        """Look up once what each row would look up again: where the value is and who is looking."""
-        self.read = attrgetter(str(self.accessor or name).replace("__", "."))
-        self.masked = self.contact and not viewer.has_perm("dashboard.view_contact_data")
-        return self
+    def bind(self, name, viewer, link=None):
+        """A copy that has looked up once what each row would look up again: where the value is, who is looking, and
+        how a row's address is made."""
+        found = copy(self)
+        found.read = attrgetter(str(self.accessor or name).replace("__", "."))
+        found.masked = self.contact and not viewer.has_perm("dashboard.view_contact_data")
+        found.link = link or _link
+        return found
 
     def value(self, row):
         """What stands there; a method such as get_status_display is asked."""
@@ -47,7 +54,11 @@ class Column(django_tables2.Column):
     def html(self, row):
         """The cell's content, escaped."""
         value = self.value(row)
-        return escape(value) if value not in (None, "") else '<span class="muted">—</span>'
+        return escaped(value) if value not in (None, "") else '<span class="muted">—</span>'
+
+
+def _link(row):
+    return escaped(row.get_absolute_url())
 
 
 class LinkColumn(Column):
@@ -60,12 +71,12 @@ class LinkColumn(Column):
         self.avatar, self.panel = avatar, panel
 
     def html(self, row):
-        text, url = escape(self.value(row) or row.pk), escape(row.get_absolute_url())
+        text, url = escaped(self.value(row) or row.pk), self.link(row)
         swap = f' hx-get="{url}{self.panel}/" hx-target="#drawer" hx-swap="innerHTML"' if self.panel else ""
         link = f'<a class="row-link" href="{url}"{swap}>{text}</a>'
         if not self.avatar:
             return link
-        return f'<span class="who"><span class="avatar avatar-sm" aria-hidden="true">{escape(row.initials)}</span>{link}</span>'
+        return f'<span class="who"><span class="avatar avatar-sm" aria-hidden="true">{escaped(row.initials)}</span>{link}</span>'
 
 
 class RelatedColumn(Column):
@@ -73,13 +84,13 @@ class RelatedColumn(Column):
 
     def html(self, row):
         other = self.value(row)
-        return f'<a class="over" href="{escape(other.get_absolute_url())}">{escape(other)}</a>' if other else super().html(row)
+        return f'<a class="over" href="{escaped(other.get_absolute_url())}">{escaped(other)}</a>' if other else super().html(row)
 
 
 class EmailColumn(Column):
     def html(self, row):
         value = self.value(row)
-        return escape(mask_email(value)) if value and self.masked else super().html(row)
+        return escaped(mask_email(value)) if value and self.masked else super().html(row)
 
 
 class PhoneColumn(Column):
@@ -87,7 +98,7 @@ class PhoneColumn(Column):
 
     def html(self, row):
         value = self.value(row)
-        return escape(mask_phone(value)) if value and self.masked else super().html(row)
+        return escaped(mask_phone(value)) if value and self.masked else super().html(row)
 
 
 class WhenColumn(Column):
@@ -128,31 +139,43 @@ class IdColumn(Column):
 
 class CountryColumn(Column):
     def html(self, row):
-        from dashboard.places import country_name
-
         value = self.value(row)
-        return escape(country_name(value)) if value else super().html(row)
+        return escaped(country_name(value)) if value else super().html(row)
 
 
-class Table(django_tables2.Table):
+class Shown(NamedTuple):
+    """A column on screen: its name, its heading, and the declared Column."""
+
+    name: str
+    header: str
+    column: Column
+
+
+class Table(metaclass=DeclarativeColumnsMetaclass):
     """A list's columns. Subclasses declare Columns, Meta.order_by, `default` (shown at first), `always`
-    (shown whatever one chooses), `csv` (export columns), `prefetch` ({column: relation it reads}) and
-    `see_more`, whether rows end in a link to their page.
+    (shown whatever one chooses), `csv` (export columns), `see_more`, whether rows end in a link to their page, and
+    `page_name`, its URL name where the id is all that the address says: it is looked up once then, not for each row.
+
+    What a column shows from other tables: `prefetch` ({column: relation it reads}), or `annotated` ({column: function
+    that gives the expression}), which saves a query and is the row's attribute of that name. `unread` names the
+    model's fields that no column, sort or filter of the list reads from a row.
     """
 
     default = ()
     always = ()
     csv = ()
     see_more = True
+    page_name = ""
     caption = ""
     prefetch = {}
+    annotated = {}
+    unread = ()
 
     def __init__(self, rows, *, viewer, shown=(), sort=""):
-        names = self.shown(shown)
-        super().__init__([], order_by=sort or self._meta.order_by, sequence=names, exclude=set(self.base_columns) - set(names))
-        self.records = rows
-        self.bound_columns = list(self.columns)
-        self.cells = [c.column.bind(c.name, viewer) for c in self.bound_columns]
+        self.records, self.sort = rows, sort
+        columns = [(name, self.base_columns[name]) for name in self.shown(shown)]
+        self.bound_columns = [Shown(name, column.verbose_name or name, column) for name, column in columns]
+        self.cells = [column.bind(name, viewer, self.link) for name, column in columns]
 
     @classmethod
     def shown(cls, chosen=()):
@@ -166,20 +189,36 @@ class Table(django_tables2.Table):
         sees = viewer is None or viewer.has_perm("dashboard.view_contact_data")
         return {name: column.sort for name, column in cls.base_columns.items() if column.sort and (sees or not column.contact)}
 
+    @classmethod
+    def complete(cls, queryset, chosen=()):
+        """The queryset with what the columns shown read from other tables, and without what none of them reads."""
+        names = cls.shown(chosen)
+        related = dict.fromkeys(cls.prefetch[n] for n in names if n in cls.prefetch)
+        found = queryset.annotate(**{n: cls.annotated[n]() for n in names if n in cls.annotated})
+        return found.defer(*cls.unread).prefetch_related(*related)
+
     @property
     def body(self):
         """The rows as HTML; every cell has escaped what it shows."""
         columns = [(f'<td class="{c.css}">', c.html) for c in self.cells]
-        rows = (
-            "<tr>" + "".join(f"{td}{html(row)}</td>" for td, html in columns) + self.actions(row) + "</tr>"
-            for row in self.records
-        )
-        return mark_safe("\n".join(rows))
+        rows = ("".join([f"{td}{html(row)}</td>" for td, html in columns]) + self.actions(row) for row in self.records)
+        return mark_safe("\n".join([f"<tr>{row}</tr>" for row in rows]))
+
+    @cached_property
+    def link(self):
+        """The function from a row to its page's address, escaped."""
+        if not self.page_name:
+            return _link
+        before, after = (escaped(part) for part in address_of(self.page_name, _ANY).split(_ANY))
+        return lambda row: f"{before}{row.pk}{after}"
 
     def actions(self, row):
         """The last cell: *See more details*, to the row's page."""
         if not self.see_more:
             return ""
-        label, url = escape(f"See more details: {row}"), escape(row.get_absolute_url())
-        link = f'<a class="{SEE_MORE}" href="{url}" aria-label="{label}" title="See more details">{SEE_MORE_ICON}</a>'
+        label = escaped(f"See more details: {row}")
+        link = f'<a class="{SEE_MORE}" href="{self.link(row)}" aria-label="{label}" title="See more details">{SEE_MORE_ICON}</a>'
         return f'<td class="actions">{link}</td>'
+
+
+_ANY = "0" * 24  # an id like any other

@@ -4,10 +4,14 @@ The functions return safe HTML; whatever a person may have typed is escaped in t
 """
 
 import re
-from functools import cache
+from functools import cache, lru_cache
+from html import escape as escape_text
 from pathlib import Path
 
 from django import template
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.urls import get_script_prefix, reverse
 from django.utils import timezone
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
@@ -36,6 +40,18 @@ BADGES = {
     "partly refunded": ("alt", "undo-2"),
     "refunded": ("", "undo-2"),
     "canceled": ("", "ban"),
+    "differs": ("warn", "triangle-alert"),
+    "matches": ("ok", "check"),
+    "not checked": ("plain", ""),
+    "nothing to compare": ("plain", ""),
+    # attempts, webhook deliveries and disputes
+    "unknown": ("warn", "clock"),
+    "received": ("info", ""),
+    "processed": ("ok", "check"),
+    "not ours": ("plain", ""),
+    "waiting": ("info", "clock"),
+    "won": ("ok", "check"),
+    "lost": ("bad", "x"),
     # statements and invoices
     "paid": ("ok", "check"),
     "open": ("info", ""),
@@ -51,6 +67,9 @@ BADGES = {
     "sent": ("info", "send"),
     "expired": ("", "clock"),
     "revoked": ("", "ban"),
+    # mail
+    "sending": ("info", "send"),
+    "not sent": ("", "ban"),
     # coupons and subscriptions
     "scheduled": ("alt", "calendar"),
     "used up": ("", ""),
@@ -80,11 +99,17 @@ BADGES = {
 }
 # The same word weighs differently on some nouns: an active coupon is worth green, an expired card is trouble.
 NOUN_BADGES = {
+    ("dispute", "open"): ("bad", "shield"),
     ("coupon", "active"): ("ok", ""),
     ("subscription", "active"): ("ok", ""),
     ("paymentsource", "expired"): ("bad", "circle-alert"),
     ("paymentmethod", "expired"): ("bad", "circle-alert"),
 }
+
+
+def escaped(value) -> str:
+    """Any value as HTML text: django.utils.html.escape without its detour for lazy text, which costs a table's row dear."""
+    return escape_text(str(value))
 
 
 @cache
@@ -103,7 +128,12 @@ def icon_svg(name: str, css: str = "") -> SafeString:
 
 def badge_html(word, noun: str = "") -> SafeString:
     """The badge of a status word as people read it ("Partly paid"); noun is a model name where it matters."""
-    text = str(word).replace("_", " ")
+    return _badge(str(word), noun)
+
+
+@lru_cache(1000)
+def _badge(word, noun):
+    text = word.replace("_", " ")
     key = text.lower()
     colour, icon = NOUN_BADGES.get((noun, key)) or BADGES.get(key, ("", ""))
     css = f"badge badge-{colour}" if colour else "badge"
@@ -115,7 +145,7 @@ def money_html(minor: int | None, currency: str) -> SafeString:
     """An amount for a table column: digits, then the code at a fixed width so that decimals line up."""
     if minor is None:
         return NONE
-    return mark_safe(f'{Money(minor, currency).digits}<span class="cur">{escape(currency)}</span>')
+    return mark_safe(f'{Money(minor, currency).digits}<span class="cur">{escaped(currency)}</span>')
 
 
 def when_html(moment) -> SafeString:
@@ -125,10 +155,11 @@ def when_html(moment) -> SafeString:
     zone = timezone.get_default_timezone()
     local = moment.astimezone(zone)
     age = (timezone.now().astimezone(zone).date() - local.date()).days
-    date = "Today" if age == 0 else "Yesterday" if age == 1 else day_text(local)
+    day = day_text(local)
+    date = "Today" if age == 0 else "Yesterday" if age == 1 else day
     clock = f"{local.hour:02}:{local.minute:02}"
     return mark_safe(
-        f'<time datetime="{local.isoformat(timespec="seconds")}" title="{day_text(local)}, {clock} {zone}">{date}, {clock}</time>'
+        f'<time datetime="{local.isoformat(timespec="seconds")}" title="{day}, {clock} {zone}">{date}, {clock}</time>'
     )
 
 
@@ -150,6 +181,69 @@ def initials_of(name) -> str:
     """Up to two letters for a round mark: the first of the first and of the last word."""
     found = [word for word in str(name).split() if word[0].isalnum()]
     return "".join(word[0] for word in (found[:1] + found[-1:] if len(found) > 1 else found)).upper()
+
+
+def address_of(name, *args) -> str:
+    """The URL of a page, looked up once for the same name and arguments: for addresses of which there are few.
+
+    Raises NoReverseMatch when there is no such page.
+    """
+    return _address(get_script_prefix(), name, *args)
+
+
+@cache
+def _address(prefix, name, *args):
+    return reverse(name, args=args)
+
+
+@register.simple_tag
+def page_url(name):
+    """{% page_url "dashboard:profile" %}: {% url %} of a page without variable parts, looked up once."""
+    return address_of(name)
+
+
+class Kept:
+    """Parts of pages by what they are made of, so that none is rendered twice. Each process keeps its own."""
+
+    MOST = 200  # parts: what is typed into a search makes ever new ones
+
+    def __init__(self):
+        self.known = {}
+
+    def render(self, template_name, values):
+        key = template_name, get_script_prefix(), _frozen(values)
+        html = self.known.get(key)
+        if html is None or settings.DEBUG:
+            html = mark_safe(render_to_string(template_name, values).strip())
+            if len(self.known) >= self.MOST:
+                self.known.clear()
+            self.known[key] = html
+        return html
+
+
+parts = Kept()
+
+
+def _frozen(value):
+    """A value as the key of a dictionary; text that is safe as it stands is not the same as that text unescaped."""
+    if isinstance(value, dict):
+        return tuple([(name, _frozen(part)) for name, part in value.items()])
+    if isinstance(value, (list, tuple)):
+        return tuple([_frozen(part) for part in value])
+    if isinstance(value, str):
+        return (SafeString, value) if isinstance(value, SafeString) else str(value)
+    if value is None or isinstance(value, (bool, int)):
+        return type(value), value
+    raise TypeError(f"{{% kept %}} takes texts, numbers, and lists and dicts of them; not {type(value).__name__}.")
+
+
+@register.simple_tag
+def kept(template_name, **values):
+    """{% kept "dashboard/_sidebar.html" menu=menu %}: an include that is rendered once for the same values.
+
+    It sees these values and nothing else: it cannot show one person what was rendered for another.
+    """
+    return parts.render(template_name, values)
 
 
 @register.simple_tag

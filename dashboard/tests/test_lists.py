@@ -2,6 +2,8 @@
 
 import csv
 import io
+import re
+import time
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -12,9 +14,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import get_resolver
 from django.utils import timezone
 
+from customers.domain import archive_customer
 from customers.models import Customer
 from customers.tests.factories import make_customer
-from dashboard.paging import Cursor, Order, Page
+from dashboard.paging import REMEMBERED_SECONDS, Counts, Cursor, Order, Page
 from dashboard.tests.routes import argument, routes
 
 ROWS = 9
@@ -33,17 +36,22 @@ EXPORTED = [r for r in LISTS if r.view_class.export_name]
 def filled(alice, monkeypatch):
     """At least ROWS rows on every list, half of them with the same time; pages of four."""
     from billing.domain.payments import record_payment
-    from billing.tests.factories import make_request, make_statement
+    from billing.domain.refunds import create_refund
+    from billing.tests.factories import make_delivery, make_request, make_statement, make_unknown_attempt
+    from dashboard import mail
     from dashboard.import_models import Import
 
     cache.clear()
-    monkeypatch.setattr("dashboard.views.SIZES", (4, 50))
+    monkeypatch.setattr("dashboard.views.lists.SIZES", (4, 50))
     big = make_customer(by=alice, email="big@example.com")
     for n in range(ROWS):
         make_customer(by=alice, email=f"c{n % 3}@example.com", reference=f"R{n}")
         make_statement(big, by=alice, lines=[(f"Line {n}", 1, 100 * (n % 4 + 1))])
-        make_request(big, by=alice, amount=100 * (n % 4 + 1))
-        record_payment(big, amount=100 * (n % 4 + 1), currency="USD", by=alice)
+        make_unknown_attempt(make_request(big, by=alice, amount=100 * (n % 4 + 1)))
+        payment = record_payment(big, amount=100 * (n % 4 + 1), currency="USD", by=alice)
+        create_refund(payment, amount=10 * (n % 4 + 1), reason="others", by=alice)
+        make_delivery(event_id=f"evt_{n}")
+        mail.queue("receipt", payment, to=f"c{n % 3}@example.com", subject=f"Receipt {n}", text="Paid.")
         Import.objects.create(
             livemode=False, importer="customers", file_name=f"f{n}.csv", size=1, sha256="0" * 64, created_by=alice
         )
@@ -51,7 +59,8 @@ def filled(alice, monkeypatch):
     for model in {route.view_class.queryset.model for route in LISTS}:
         if model._meta.model_name != "event":
             half = list(model.objects.order_by("id").values_list("pk", flat=True))[::2]
-            model.objects.filter(pk__in=half).update(created_at=same)
+            named = "received_at" if model._meta.model_name == "webhookdelivery" else "created_at"
+            model.objects.filter(pk__in=half).update(**{named: same})
     return SimpleNamespace(customer=big.pk)
 
 
@@ -199,6 +208,35 @@ def test_a_longer_page_asks_no_more_queries(route, filled, as_alice):
 
 
 @every_list
+def test_the_rows_hold_all_that_any_column_shows(route, filled, as_alice):
+    url, table = address(route, filled), route.view_class.table_class
+    as_alice.get(url)
+    with CaptureQueriesContext(connection) as usual:
+        as_alice.get(url)
+    with CaptureQueriesContext(connection) as all_shown:
+        as_alice.get(f"{url}?columns={','.join(table.base_columns)}")
+
+    assert len(all_shown) <= len(usual) + len(table.prefetch)
+
+
+@every_list
+def test_a_row_leads_to_its_own_page(route, filled, as_alice):
+    page = as_alice.get(address(route, filled)).context
+    if page["table"].page_name:
+        for row in page["page"].rows:
+            assert page["table"].link(row) == row.get_absolute_url()
+
+
+@every_list
+def test_every_menu_holds_its_filters_whatever_is_in_force(route, filled, as_alice):
+    url, filterset = address(route, filled), route.view_class.filterset_class
+    for query in ("", "q=ana", "created=30d", "status=active"):
+        shown = as_alice.get(f"{url}?{query}").text
+        for name in {name for names in filterset.groups.values() for name in names}:
+            assert f'name="{name}"' in shown, (query, name)
+
+
+@every_list
 def test_the_other_mode_is_empty_and_says_so(route, filled, as_alice):
     as_alice.post("/mode/", {"mode": "live"})
     if "customer" in route.params:
@@ -321,3 +359,34 @@ def test_a_page_walks_on_when_its_first_row_is_gone(alice):
 def test_every_route_argument_of_a_list_is_a_customer():
     assert {name for route in LISTS for name in route.params} <= {"customer"}
     assert argument(LISTS_BY_PATH["customers/<id:customer>/payments/"], "customer", SimpleNamespace(customer="cus_1")) == "cus_1"
+
+
+def test_counts_are_right_at_once_after_a_change_and_are_not_counted_anew_before(as_max, max):
+    customer = make_customer(by=max)
+    counted = "count(*)"
+
+    def tabs():
+        with CaptureQueriesContext(connection) as queries:
+            page = as_max.get("/customers/").text
+        return re.findall(r'(\w[\w ]*) <span class="n">([\d,]+)</span>', page), sum(counted in q["sql"] for q in queries)
+
+    first, asked = tabs()
+    assert asked == 1
+    assert tabs() == (first, 0)
+
+    archive_customer(customer, by=max)
+    changed, asked = tabs()
+    assert asked == 1
+    assert dict(changed)["Archived"] == str(int(dict(first)["Archived"]) + 1)
+
+
+def test_a_count_of_another_state_or_of_a_minute_ago_is_not_given_back(monkeypatch):
+    known = Counts()
+    known.learn("list", 12, "evt_1")
+
+    assert known.recall("list", as_of="evt_1") == 12
+    assert known.recall("list", as_of="evt_2") is None
+    assert known.recall("list") is None
+
+    monkeypatch.setattr("dashboard.paging.time.monotonic", lambda: time.monotonic_ns() / 1e9 + REMEMBERED_SECONDS + 1)
+    assert known.recall("list", as_of="evt_1") is None

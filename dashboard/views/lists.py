@@ -1,64 +1,17 @@
-"""The five views everything is made of. Each checks its permission and keeps to the session's mode."""
+"""Lists: one query object serves the rows, the counts, the tabs and the export. All state is in the URL."""
 
 from urllib.parse import urlencode
 
-from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
-from django.urls import reverse
 from django.utils.functional import cached_property
 from django.views.generic import TemplateView
-from django.views.generic.base import ContextMixin
 
-from dashboard import export, search
+from dashboard import events, export, search
 from dashboard.models import SavedView
 from dashboard.paging import SIZES, Order, Page, capped_counts, recent_counts
-from dashboard.states import DomainError
-
-
-class StaffMixin(ContextMixin):
-    """A page for signed-in staff who hold `permission`. `section` is the menu entry it belongs to."""
-
-    permission = None
-    section = ""
-    title = ""
-
-    def dispatch(self, request, *args, **kwargs):
-        if not self.permission or not request.user.has_perm(self.permission):
-            raise PermissionDenied(self.permission)
-        return super().dispatch(request, *args, **kwargs)
-
-    def get_context_data(self, **kwargs):
-        return super().get_context_data(section=self.section, title=self.get_title(), **kwargs)
-
-    def get_title(self):
-        return self.title
-
-
-class ModeMixin(StaffMixin):
-    """Records of the session's mode only: another mode's id is as unknown as any."""
-
-    queryset = None
-
-    def get_queryset(self):
-        return self.queryset.all().filter(livemode=self.request.livemode)
-
-
-class ObjectMixin(ModeMixin):
-    """One record, found by the public id in the path; 404 when it is not there in this mode."""
-
-    pk_name = "pk"
-
-    @cached_property
-    def object(self):
-        return get_object_or_404(self.get_queryset(), pk=self.kwargs[self.pk_name])
-
-    def get_title(self):
-        return self.title or str(self.object)
-
-    def get_context_data(self, **kwargs):
-        return super().get_context_data(object=self.object, **kwargs)
+from dashboard.templatetags.ui import address_of
+from dashboard.views.base import ModeMixin
 
 
 class ListView(ModeMixin, TemplateView):
@@ -72,6 +25,7 @@ class ListView(ModeMixin, TemplateView):
     table_class = None
     filterset_class = None
     list_name = ""
+    audited = False  # every change of what it shows writes an event: counts hold as long as no event came
     export_name = None
     tabs = ()
     noun = "row"
@@ -99,25 +53,28 @@ class ListView(ModeMixin, TemplateView):
     @cached_property
     def base(self):
         """Every row there is in this mode, with what the columns shown read from other tables."""
-        related = [self.table_class.prefetch[n] for n in self.table_class.shown(self.chosen) if n in self.table_class.prefetch]
-        return self.get_queryset().prefetch_related(*dict.fromkeys(related))
+        return self.table_class.complete(self.get_queryset(), self.chosen)
 
     @cached_property
     def filterset(self):
         return self.filterset_class(self.request.GET, self.base, request=self.request)
 
     @cached_property
+    def sorts(self):
+        """{name in the URL: model column} of the sorts this person is offered."""
+        return self.table_class.sorts(self.request.user)
+
+    @cached_property
     def order(self):
         name = self.request.GET.get("sort", "")
-        sorts = self.table_class.sorts(self.request.user)
-        if name.lstrip("-") not in sorts:
+        if name.lstrip("-") not in self.sorts:
             name = self.table_class._meta.order_by[0]
-        return Order(sorts[name.lstrip("-")], name.startswith("-"))
+        return Order(self.sorts[name.lstrip("-")], name.startswith("-"))
 
     @cached_property
     def sort(self):
         """The sort in force, by its name in the URL."""
-        name = {column: name for name, column in reversed(self.table_class.sorts(self.request.user).items())}[self.order.column]
+        name = next(name for name, column in self.sorts.items() if column == self.order.column)
         return f"-{name}" if self.order.descending else name
 
     @cached_property
@@ -133,6 +90,7 @@ class ListView(ModeMixin, TemplateView):
             before=get.get("before"),
             narrowed=self.narrows,
             key=self.key_of(self.parameters),
+            as_of=events.newest() if self.audited else None,
         )
 
     @property
@@ -142,9 +100,14 @@ class ListView(ModeMixin, TemplateView):
         return bool(set(self.filterset.active) - set(self.filterset.ordered if own else ()))
 
     @cached_property
+    def asked(self):
+        """All that stands in the URL."""
+        return self.request.GET.dict()
+
+    @cached_property
     def parameters(self):
         """The filters in the URL, as they stand there."""
-        return {k: v for k, v in self.request.GET.items() if k in self.filterset_class.base_filters and v}
+        return {k: v for k, v in self.asked.items() if k in self.filterset_class.base_filters and v}
 
     def key_of(self, parameters):
         """Names this list under these filters, for whoever sees the same rows in it."""
@@ -207,7 +170,7 @@ class ListView(ModeMixin, TemplateView):
             ],
             "near": [] if self.page.rows else self.near(),
             "can_create": bool(may_create),
-            "import_url": reverse(self.import_name) if self.request.user.has_perm(self.import_permission) else "",
+            "import_url": address_of(self.import_name) if self.request.user.has_perm(self.import_permission) else "",
         }
 
     def column_context(self, table):
@@ -233,14 +196,13 @@ class ListView(ModeMixin, TemplateView):
     def url(self, **changes):
         """This list's URL with some parameters changed; None takes one away, paging always goes."""
         changes = {"after": None, "before": None, "format": None, "view": None} | changes
-        kept = {k: v for k, v in self.request.GET.items() if v and k not in changes}
-        query = urlencode(kept | {k: v for k, v in changes.items() if v})
+        query = urlencode({k: v for k, v in (self.asked | changes).items() if v})
         return f"{self.request.path}?{query}" if query else self.request.path
 
     def heading(self, bound):
         """A column's heading; with a sort, the link that sorts by it or turns the order round."""
         column, name = bound.column, bound.name
-        if name not in self.table_class.sorts(self.request.user):
+        if name not in self.sorts:
             return {"label": bound.header, "css": column.css}
         states = {name: "ascending", f"-{name}": "descending"}
         turned = f"-{name}" if self.sort == name else name
@@ -251,7 +213,7 @@ class ListView(ModeMixin, TemplateView):
         tabs = [(label, query, dict(_pairs(query))) for label, query in self.tabs]
         shown = [found == self.parameters and "view" not in self.request.GET for *_, found in tabs]
         others = [found for (*_, found), here in zip(tabs, shown, strict=True) if not here]
-        counts = recent_counts({self.key_of(o): lambda o=o: self.narrowed(o).qs for o in others})
+        counts = recent_counts({self.key_of(o): lambda o=o: self.narrowed(o).qs for o in others}, self.page)
         return [
             {
                 "label": label,
@@ -264,12 +226,12 @@ class ListView(ModeMixin, TemplateView):
 
     def narrowed(self, parameters):
         """The list with these parameters in the place of the URL's, to count it."""
-        return self.filterset_class(dict(parameters), self.base, request=self.request, only=True)
+        return self.filterset_class(dict(parameters), self.get_queryset(), request=self.request)
 
     @property
     def state(self):
         """The list as one sees it, for a saved view: filters, order, and the columns even if chosen earlier."""
-        kept = {k: v for k, v in self.request.GET.items() if v and k not in ("after", "before", "format", "view")}
+        kept = {k: v for k, v in self.asked.items() if v and k not in ("after", "before", "format", "view")}
         shown = ",".join(self.table_class.shown(self.chosen))
         return urlencode({"list": self.list_name, **kept, "columns": shown})
 
@@ -314,105 +276,3 @@ def _pairs(query):
 
 def count_text(count):
     return f"{search.CAP:,}+" if count > search.CAP else f"{count:,}"
-
-
-class DetailView(ObjectMixin, TemplateView):
-    """One record's page."""
-
-
-class FormView(StaffMixin, TemplateView):
-    """A form at its own URL. `act(data)` calls one domain function and gives back the sentence to show;
-    a DomainError it raises is shown on the form, with nothing changed. Invalid forms answer 422.
-    No transaction is open here: domain functions open their own, so that none spans a gateway call.
-    """
-
-    template_name = "dashboard/form.html"
-    form_class = None
-    submit = "Save"
-    success_url = None
-
-    def get_form(self, data=None):
-        return self.form_class(data, **self.get_form_kwargs())
-
-    def get_form_kwargs(self):
-        return {"initial": self.get_initial()}
-
-    def get_initial(self):
-        return {}
-
-    def get(self, request, *args, **kwargs):
-        return self.render_to_response(self.get_context_data(form=self.get_form()))
-
-    def post(self, request, *args, **kwargs):
-        form = self.get_form(request.POST)
-        if not form.is_valid():
-            return self.refuse(form)
-        try:
-            sentence = self.act(form.cleaned_data)
-        except DomainError as error:
-            form.add_error(None, str(error))
-            return self.refuse(form)
-        if sentence:
-            messages.success(request, sentence)
-        return HttpResponseRedirect(self.get_success_url())
-
-    def refuse(self, form):
-        return self.render_to_response(self.get_context_data(form=form), status=422)
-
-    def get_success_url(self):
-        return self.success_url
-
-    def get_back_url(self):
-        return self.get_success_url()
-
-    def get_context_data(self, **kwargs):
-        return super().get_context_data(view=self, submit=self.submit, back_url=self.get_back_url(), **kwargs)
-
-
-class CreateView(FormView):
-    """A form that makes a record: `create(data)` returns it, and its page is where one goes next."""
-
-    list_url = ""
-    object = None
-    submit = "Create"
-
-    def act(self, data):
-        self.object = self.create(data)
-        return f"{self.object} was created."
-
-    def get_success_url(self):
-        return self.object.get_absolute_url() if self.object else reverse(self.list_url)
-
-
-class ObjectFormView(ObjectMixin, FormView):
-    """A form about one record; it goes back to the record's page."""
-
-    def get_success_url(self):
-        return self.object.get_absolute_url()
-
-
-class EditView(ObjectFormView):
-    """A form over a record's own fields."""
-
-    def get_initial(self):
-        return {name: getattr(self.object, name) for name in self.form_class.base_fields if hasattr(self.object, name)}
-
-
-class ActionView(ObjectFormView):
-    """A button's page: what will happen, in words, and a form (perhaps empty) to confirm it.
-
-    The page is a dialog with a URL: script shows it over the page one came from.
-    """
-
-    template_name = "dashboard/action.html"
-    danger = False
-    consequence = ""
-
-    def get_title(self):
-        return self.title
-
-    def get_consequence(self):
-        return self.consequence
-
-    def get_context_data(self, **kwargs):
-        return super().get_context_data(danger=self.danger, consequence=self.get_consequence(), **kwargs)
