@@ -22,6 +22,7 @@ from dashboard.money import CURRENCIES
 
 PAIRS, KEY, VALUE = 50, 40, 500  # metadata limits (spec 4.4)
 LEFT_OUT = "It was left out."
+_KINDS = frozenset(Customer.Kind.values)
 _ID = Customer._meta.get_field("id")
 _EMAIL = re.compile(r"[a-z0-9][a-z0-9._+-]{0,63}@(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]{2,18}")  # surely valid: most are
 
@@ -63,11 +64,8 @@ def parse_currency(text, row, options, header):
 
 
 def parse_kind(text, row, options, header):
-    return (
-        (text.lower(), "")
-        if text.lower() in Customer.Kind.values
-        else (None, f"“{text[:20]}” is neither individual nor company. {LEFT_OUT}")
-    )
+    kind = text.lower()
+    return (kind, "") if kind in _KINDS else (None, f"“{text[:20]}” is neither individual nor company. {LEFT_OUT}")
 
 
 def parse_did(text, row, options, header):

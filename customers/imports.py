@@ -1,6 +1,7 @@
 """Customers from CSV: which columns there are, what a row would do, and the set-based write."""
 
 from functools import cache
+from types import SimpleNamespace
 
 from django.conf import settings
 from django.db import connection
@@ -151,10 +152,10 @@ class CustomerImporter(Importer):
         return found
 
     # --- make it happen --------------------------------------------------------------------------------
-    def write(self, rows, options, *, by):
+    def write(self, rows, options, *, by, meanwhile=()):
         now = timezone.now()
         creates = [r.target for r in rows if r.action == CREATE]
-        _write_creates(creates, options, by, now)
+        _write_creates(creates, options, by, now, meanwhile)
         _write_updates([r for r in rows if r.action == UPDATE], options, by, now)
 
 
@@ -186,24 +187,31 @@ def _plan_create(row, options):
     if "id" in values and options.match != "id":
         row.notes.append("ID: a new customer gets a new ID.")
     fields = {n: values[n] for n in PLAIN if values.get(n)} | _merged_metadata(values, {})
-    customer = _new_customer(options.livemode, names | fields)
-    customer.created_at = values.get("created_at")
-    parts = {ours: values[theirs] for theirs, ours in ADDRESS.items() if values.get(theirs)}
-    customer.new_address = parts
-    customer.country = parts.get("country", "")
-    row.action, row.target = CREATE, customer.derive()
-    row.changes = {n: ["", v] for n, v in (names | fields | {t: values[t] for t in ADDRESS if values.get(t)}).items() if v}
+    address = {theirs: values[theirs] for theirs in ADDRESS if values.get(theirs)}
+    row.action, row.target = CREATE, NewCustomer(options.livemode, names | fields, address, values.get("created_at"))
+    row.changes = {n: ["", v] for n, v in (names | fields | address).items() if v}
 
 
-def _new_customer(livemode, values):
-    """An unsaved customer. Given by position: asking every field for its default takes most of the time."""
-    given = _blank() | {"id": f"cus_{new_hex()}", "livemode": livemode, "metadata": {}} | values
-    return Customer(*given.values())
+class NewCustomer(SimpleNamespace):
+    """A customer to be: its columns, and what derives them. A model instance of each row would take several times as
+    long to make, and what is derived waits until it is stored or shown."""
+
+    _meta, Kind, derive = Customer._meta, Customer.Kind, Customer.derive
+    pk = property(lambda self: self.id)
+
+    def __init__(self, livemode, values, address, created_at):
+        own = {"id": f"cus_{new_hex()}", "livemode": livemode, "metadata": {}, "created_at": created_at}
+        super().__init__(**_blank() | own | values)
+        self.new_address = {ADDRESS[name]: value for name, value in address.items()}
+        self.country = self.new_address.get("country", "")
+
+    def __str__(self):
+        return self.derive().name
 
 
 @cache
 def _blank():
-    """{column: value} of an imported customer of whom nothing is known, in the model's order."""
+    """{column: value} of an imported customer of whom nothing is known."""
     customer = Customer(origin=Customer.Origin.IMPORT, currency=settings.DEFAULT_CURRENCY)
     return {f.attname: getattr(customer, f.attname) for f in Customer._meta.concrete_fields}
 
@@ -286,41 +294,37 @@ def _flag_duplicates(rows, livemode):
 
 
 # --- the write -----------------------------------------------------------------------------------------
-def _write_creates(customers, options, by, now):
+def _write_creates(customers, options, by, now, meanwhile=()):
     if not customers:
         return
-    addresses, happened = [], []
     for customer, prefix in zip(customers, new_prefixes(len(customers), options.livemode), strict=True):
         customer.billing_statement_prefix, customer.created_by_id, customer.updated_at = prefix, by.pk if by else None, now
         customer.created_at = min(customer.created_at or now, now)
-        happened.append(bulk.event("customer.created", customer, by=by, at=now, customer_id=customer.pk, **_origin(options)))
-        if customer.new_address:
-            addresses.append(_address(customer, customer.new_address, by, now))
-    columns = list(_blank())
-    bulk.insert(Customer, [{c: vars(customer)[c] for c in columns} for customer in customers])
-    bulk.insert(Address, addresses)
-    bulk.insert(Event, happened)
+    blank, data = _blank_address(options.livemode, by, now), _origin(options)
+    bulk.insert(Customer, customers, lambda c: vars(c.derive()), meanwhile=meanwhile)
+    bulk.insert(Address, [c for c in customers if c.new_address], lambda c: _address(blank, c, c.new_address))
+    bulk.insert(Event, customers, lambda c: bulk.event("customer.created", c, by=by, at=now, customer_id=c.pk, data=data))
 
 
 def _origin(options):
     return {"origin": Customer.Origin.IMPORT.value} | ({"source": options.source} if options.source else {})
 
 
-def _address(customer, parts, by, now):
+def _address(blank, customer, parts):
     """The record of a customer's default address."""
-    known = {"id": f"addr_{new_hex()}", "livemode": customer.livemode, "customer_id": customer.pk, "is_default": True}
-    return _blank_address() | known | {"created_by_id": by.pk if by else None, "created_at": now, "updated_at": now} | parts
+    return blank | {"id": f"addr_{new_hex()}", "customer_id": customer.pk} | parts
 
 
-@cache
-def _blank_address():
-    blank = Address()
+def _blank_address(livemode, by, now):
+    """The columns the default addresses of one batch have in common."""
+    blank = Address(livemode=livemode, is_default=True, created_by=by, created_at=now, updated_at=now)
     return {f.attname: getattr(blank, f.attname) for f in Address._meta.concrete_fields}
 
 
 def _write_updates(rows, options, by, now):
     """Set what changed, customer by customer in memory, then in one statement per table."""
     changed, new, happened, columns = [], [], [], set()
+    data = _origin(options)
     for row in rows:
         customer, changes = row.target, row.changes
         parts = {ADDRESS[n]: after for n, (_, after) in changes.items() if n in ADDRESS}
@@ -333,7 +337,7 @@ def _write_updates(rows, options, by, now):
         customer.version, customer.updated_at = customer.version + 1, now
         customer.derive()
         happened.append(
-            bulk.event("customer.updated", customer, by=by, at=now, customer_id=customer.pk, changes=changes, **_origin(options))
+            bulk.event("customer.updated", customer, by=by, at=now, customer_id=customer.pk, changes=changes, data=data)
         )
     if rows:
         columns |= {"name", "sort_name", "search", "country", "version", "updated_at"}
@@ -347,7 +351,7 @@ def _write_updates(rows, options, by, now):
 def _set_address(customer, parts, changed, new, by, now):
     address = customer.old_address
     if address is None:
-        new.append(_address(customer, parts, by, now))
+        new.append(_address(_blank_address(customer.livemode, by, now), customer, parts))
     else:
         for name, value in parts.items():
             setattr(address, name, value)

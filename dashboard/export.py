@@ -86,9 +86,14 @@ def csv_bytes(queryset, columns, viewer):
     yield from (_copied if connection.vendor == "postgresql" else _written)(queryset, columns, viewer)
 
 
-# A download may take long; and with parallel workers the database would sort everything before it sends a row.
+# A download may take long. With parallel workers, hash or merge joins the database would read and sort everything before it
+# sends a row: without them it walks the index of the list's order and looks up what belongs to each row.
 _STREAMING = """SELECT set_config('TimeZone', %s, true), set_config('statement_timeout', '0', true),
-set_config('max_parallel_workers_per_gather', '0', true)"""
+set_config('max_parallel_workers_per_gather', '0', true),
+set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)"""
+# COPY writes "" for an empty text, lest it be taken for its word for NULL. With a word nobody writes, taken out again here,
+# both are empty cells, and no cell has to be compared with ''.
+_NULL = b"\x01"
 
 
 # --- PostgreSQL: COPY ------------------------------------------------------------------------------
@@ -97,8 +102,9 @@ def _copied(queryset, columns, viewer):
     sql, params = rows.query.get_compiler(connection=connection, elide_empty=False).as_sql()  # even of none(): headings alone
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_STREAMING, [settings.TIME_ZONE])
-        with cursor.copy(cursor.mogrify(f"COPY ({sql}) TO STDOUT WITH (FORMAT csv)", params)) as copy:
-            yield from _chunks(bytes(block) for block in copy)
+        with cursor.copy(cursor.mogrify(f"COPY ({sql}) TO STDOUT WITH (FORMAT csv, NULL E'\\x01')", params)) as copy:
+            for chunk in _chunks(map(bytes, copy)):
+                yield chunk.replace(_NULL, b"")
 
 
 def _chunks(blocks):
@@ -153,21 +159,30 @@ class _Money(Func):
         return f"CASE {cases} ELSE round({amount} / 100::numeric, 2)::text END", []
 
 
-# Most text starts with a letter or a digit, and to see that costs a tenth of the expression that looks for formulas.
+def _time_sql(expression, column):
+    """ISO 8601 in the session's zone; the offset of UTC as a constant, for to_char takes a third of its time to find it."""
+    offset = '"+00:00"' if settings.TIME_ZONE == "UTC" else "TZH:TZM"
+    return _sql(f"to_char(%(expressions)s, 'YYYY-MM-DD\"T\"HH24:MI:SS.MS{offset}')")(expression, column)
+
+
+# Most text starts with a letter or is empty and most of the rest is a phone with its +, which is seen at a tenth of the price
+# of the expression that looks for formulas. ~>=~ and ~<~ compare bytes, whatever the column's collation. What is a space
+# beyond ASCII is spelt out: with the collations C and C.UTF-8 \\s knows none of them.
+_SPACES = r"\\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000"
 _GUARD = (
-    "CASE WHEN ascii(%(expressions)s) BETWEEN 65 AND 122 OR ascii(%(expressions)s) BETWEEN 48 AND 57 THEN %(expressions)s "
-    "WHEN %(expressions)s ~ E'^''*\\\\s*[=+\\\\-@\\\\t\\\\r\\\\n＝＋－＠]' THEN '''' || %(expressions)s "
-    "ELSE NULLIF(%(expressions)s, '') END"
+    "CASE WHEN %(expressions)s ~>=~ 'A' AND %(expressions)s ~<~ '~' OR %(expressions)s = '' THEN %(expressions)s "
+    f"WHEN %(expressions)s ^@ '+' OR %(expressions)s ~ E'^''*[\\\\s{_SPACES}]*[=+\\\\-@\\\\t\\\\r\\\\n＝＋－＠]' "
+    "THEN '''' || %(expressions)s ELSE %(expressions)s END"
 )
 _SQL = {
     "text": _sql(_GUARD),
-    "code": _sql("NULLIF(%(expressions)s::text, '')"),
-    "number": _sql("%(expressions)s::text"),
+    "code": _sql("%(expressions)s"),
+    "number": _sql("%(expressions)s"),
     "money": _money_sql,
-    "time": _sql("to_char(%(expressions)s, 'YYYY-MM-DD\"T\"HH24:MI:SS.MSTZH:TZM')"),
+    "time": _time_sql,
     "date": _sql("to_char(%(expressions)s, 'YYYY-MM-DD')"),
     "flag": _sql("CASE WHEN %(expressions)s THEN 'true' ELSE 'false' END"),
-    "json": _sql("%(expressions)s::text"),
+    "json": _sql("%(expressions)s"),
 }
 
 

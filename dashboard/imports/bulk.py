@@ -1,10 +1,9 @@
 """Inserting many records at once: COPY on PostgreSQL, bulk_create elsewhere. Same rows either way.
 
 Records are dicts of column attributes, complete with their ids: making a model instance of each would
-take longer than storing it.
+take longer than storing it. What else such a dict holds is passed over.
 """
 
-import json
 from operator import itemgetter
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -12,39 +11,51 @@ from django.db import connection, models
 
 from dashboard.ids import new_hex
 
+_encode = DjangoJSONEncoder().encode
+_NOTHING = {}
 WORTH_COPYING = 50
 PENDING_SEARCH_LIST = "64MB"  # entries a search index may gather before it files them: larger batches file faster
 
 
-def insert(model, records):
-    """Insert records of one model: every concrete field by its attribute name. Call it inside a transaction."""
-    if len(records) >= WORTH_COPYING and connection.vendor == "postgresql":
-        _copy(model._meta, records)
-    elif records:
-        model._base_manager.bulk_create([model(**r) for r in records], batch_size=500)
+def insert(model, things, record=None, *, meanwhile=()):
+    """Insert a record of one model for each thing: record(thing) gives it, a thing is one itself without it.
+
+    Call it inside a transaction. COPY stores as it is sent to: records are made one at a time while the database is busy
+    with those before, and meanwhile, an iterator of other work, is moved on by one for each.
+    """
+    records = map(record, things) if record else things
+    if len(things) >= WORTH_COPYING and connection.vendor == "postgresql":
+        _copy(model._meta, records, iter(meanwhile))
+    elif things:
+        names = [f.attname for f in model._meta.local_concrete_fields]
+        model._base_manager.bulk_create([model(**{n: r[n] for n in names}) for r in records], batch_size=500)
 
 
-def _copy(meta, records):
+def _copy(meta, records, meanwhile):
     fields = meta.local_concrete_fields
     values = itemgetter(*[f.attname for f in fields])
-    at = [i for i, f in enumerate(fields) if isinstance(f, models.JSONField)]
+    kept = {i: (None, None) for i, f in enumerate(fields) if isinstance(f, models.JSONField)}
     columns = ", ".join(connection.ops.quote_name(f.column) for f in fields)
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config('gin_pending_list_limit', %s, true)", [PENDING_SEARCH_LIST])
         with cursor.copy(f"COPY {connection.ops.quote_name(meta.db_table)} ({columns}) FROM STDIN") as copy:
             for record in records:
-                copy.write_row(_with_json(values(record), at) if at else values(record))
+                copy.write_row(_with_json(values(record), kept) if kept else values(record))
+                next(meanwhile, None)
 
 
-def _with_json(row, at):
+def _with_json(row, kept):
+    """The row with its JSON as text; kept holds each such column's last value and text, for many records share one."""
     row = list(row)
-    for i in at:
-        row[i] = None if row[i] is None else "{}" if row[i] == {} else json.dumps(row[i], cls=DjangoJSONEncoder)
+    for i, (value, _) in kept.items():
+        if row[i] is not value:
+            kept[i] = row[i], None if row[i] is None else _encode(row[i])
+        row[i] = kept[i][1]
     return row
 
 
-def event(kind, obj, *, by, at, customer_id="", changes=None, **data):
-    """The record of an event about obj, to be inserted with many others. `at` is the moment of all of them."""
+def event(kind, obj, *, by, at, data, customer_id="", changes=None):
+    """The record of an event about obj, to be inserted with many others. `at` and `data` are those of all of them."""
     return {
         "id": f"evt_{new_hex()}",
         "type": kind,
@@ -54,7 +65,7 @@ def event(kind, obj, *, by, at, customer_id="", changes=None, **data):
         "livemode": obj.livemode,
         "by_id": by.pk if by else None,
         "actor": "staff" if by else "system",
-        "changes": changes or {},
+        "changes": changes or _NOTHING,
         "data": data,
         "created_at": at,
     }

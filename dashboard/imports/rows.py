@@ -11,6 +11,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from dashboard.export import unguard
 from dashboard.imports import files
@@ -86,8 +87,10 @@ class Importer(ABC):
         """Set action, changes, target and key of every row that is not an error, in a few queries a batch."""
 
     @abstractmethod
-    def write(self, rows, options, *, by):
-        """Create and update what planned rows say, with their events. Called inside a transaction."""
+    def write(self, rows, options, *, by, meanwhile=()):
+        """Create and update what planned rows say, with their events. Called inside a transaction.
+
+        meanwhile is an iterator to be moved on wherever the database is busy (`bulk.insert`)."""
 
     @abstractmethod
     def parse_prefixed(self, key, text):
@@ -161,11 +164,9 @@ class Importer(ABC):
     def reader(self, headers, mapping, options):
         """A function from (number, cells) to a Row with its values parsed."""
         order = {f.name: n for n, f in enumerate(self.fields)}
-        columns = sorted(
-            ((i, name, self.field(name), headers[i]) for i, name in enumerate(mapping) if name),
-            key=lambda c: order.get(c[1], len(order)),
-        )
-        free = [i for i, _, f, _ in columns if f is None or f.free_text]
+        columns = [self._column(at, name, headers[at]) for at, name in enumerate(mapping) if name]
+        columns.sort(key=lambda c: order.get(c.name, len(order)))
+        free = [c.at for c in columns if c.free_text]
         width = len(headers)
 
         def read(number, cells):
@@ -175,33 +176,51 @@ class Importer(ABC):
             elif card_number_in("\n".join(cells[i] for i in free)):
                 row.refuse(_CARD)
             else:
-                for i, name, known, header in columns:
-                    self._read_cell(row, cells[i], name, known, header, options)
+                _read_cells(row, columns, options)
             return row
 
         return read
 
-    def _read_cell(self, row, cell, name, known, header, options):
-        text = cell.strip()
+    def _column(self, at, name, header):
+        known, label = self.field(name), self.label(name)
+        if known:
+            return _Column(at, name, label, header, known.parse, known.free_text, known.long)
+        return _Column(at, name, label, header, self._prefixed_parser(name.removeprefix(self.prefix)))
+
+    def _prefixed_parser(self, key):
+        return lambda text, row, options, header: self.parse_prefixed(key, text)
+
+
+class _Column(NamedTuple):
+    """A column that is used: where it stands and how its cells are read."""
+
+    at: int
+    name: str
+    label: str
+    header: str
+    parse: Callable
+    free_text: bool = True
+    long: bool = False
+
+
+def _read_cells(row, columns, options):
+    """Parse the cells into row.values; a file has many, so what is plain text goes the short way."""
+    for column in columns:
+        text = row.cells[column.at].strip()
         if text[:1] == "'":
             text = unguard(text).strip()
         if not text:
             if options.clear:
-                row.values[name] = ""
-            return
+                row.values[column.name] = ""
+            continue
         plain = text.isascii() and text.isprintable()
-        value, problem = self._parse(row, text if plain else tidy(text, known and known.long), name, known, header, options)
+        value, problem = column.parse(text if plain else tidy(text, column.long), row, options, column.header)
         if problem:
-            row.notes.append(f"{self.label(name)}: {problem}")
-        else:
-            row.values[name] = value
-            if not plain and unsafe(text):
-                row.notes.append(f"{self.label(name)}: invisible characters were taken out.")
-
-    def _parse(self, row, text, name, known, header, options):
-        if known is None:
-            return self.parse_prefixed(name.removeprefix(self.prefix), text)
-        return known.parse(text, row, options, header)
+            row.notes.append(f"{column.label}: {problem}")
+            continue
+        row.values[column.name] = value
+        if not plain and unsafe(text):
+            row.notes.append(f"{column.label}: invisible characters were taken out.")
 
 
 def tidy(text, long=False):

@@ -49,17 +49,48 @@ def run_import(source, mapping=None, *, importer, livemode, by, match="", countr
         options = Options(livemode=livemode, match=match, country=country, clear=clear, find_duplicates=False, source=label)
         read = plug.reader(headers, columns, options)
         result = Result()
-        while rows := [read(number, cells) for number, cells in islice(records, batch)]:
-            _write(plug, rows, options, by)
+        ahead = _Ahead(read, records, batch)
+        while rows := ahead.take():
+            ahead = _Ahead(read, records, batch)
+            _write(plug, rows, options, by, ahead)
             result.count(rows)
     return result
 
 
+class _Ahead:
+    """The next batch of rows: an iterator that reads one at a time, while the database stores the batch before.
+
+    What is wrong with the file comes up when the rows are taken: the batch before is stored by then.
+    """
+
+    def __init__(self, read, records, batch):
+        self.left = (read(number, cells) for number, cells in islice(records, batch))
+        self.rows, self.problem = [], None
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        try:
+            self.rows.append(next(self.left))
+        except files.FileProblem as problem:
+            self.problem = problem
+            raise StopIteration from None
+
+    def take(self):
+        """The whole batch. Raises FileProblem."""
+        for _ in self:
+            pass
+        if self.problem:
+            raise self.problem
+        return self.rows
+
+
 @transaction.atomic
-def _write(plug, rows, options, by):
+def _write(plug, rows, options, by, meanwhile):
     plug.plan(rows, options)
     seen = {}
     for row in rows:
         if row.key and row.action != ERROR and seen.setdefault(row.key, row) is not row:
             row.refuse(f"Row {seen[row.key].number} is about the same record. Keep one of them.")
-    plug.write([r for r in rows if r.action in (CREATE, UPDATE)], options, by=by)
+    plug.write([r for r in rows if r.action in (CREATE, UPDATE)], options, by=by, meanwhile=meanwhile)

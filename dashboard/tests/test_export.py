@@ -3,9 +3,11 @@
 import csv
 import datetime
 import io
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Collate
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
@@ -173,10 +175,34 @@ def test_both_ways_of_writing_give_the_same_bytes(several, alice, rita, settings
     assert written[0] == written[1]
 
 
+def test_both_ways_of_writing_give_the_same_bytes_in_another_time_zone(several, alice, settings):
+    settings.TIME_ZONE, settings.ZONE = "Asia/Kolkata", ZoneInfo("Asia/Kolkata")
+    columns = [Csv("id", kind="code"), Csv("created_at", kind="time"), Csv("archived_at", kind="time")]
+
+    written, copied = _both(columns, alice)
+
+    assert copied == written
+    assert b"+05:30" in copied
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="guards in SQL on PostgreSQL only")
+@pytest.mark.parametrize("collation", ["C", "POSIX", "default"])
+def test_formulas_are_seen_whatever_the_collation(several, alice, collation):
+    """With some collations a database knows no space beyond ASCII."""
+    columns = [Csv("description", Collate("description", collation))]
+    queryset = Customer.objects.order_by("id")
+
+    file = b"".join(export._copied(queryset, columns, alice)).decode()
+
+    assert [row[0] if row else "" for row in csv.reader(io.StringIO(file, newline=""))] == [
+        guard(c.description).replace("\n", "\r\n") for c in queryset
+    ]
+
+
 def _both(columns, viewer):
     queryset = Customer.objects.with_default_address().order_by("id")
-    ways = (export._copied if connection.vendor == "postgresql" else export._written, export._written)
-    return [b"".join(way(queryset, columns, viewer)) for way in ways]
+    ways = (export._written, export._copied if connection.vendor == "postgresql" else export._written)
+    return [b"".join(way(queryset, columns, viewer)) for way in ways]  # COPY last: here its time zone stays set
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import transaction
+from django.utils import timezone
 
 from customers.imports import IMPORTER
 from customers.models import Customer
 from dashboard.import_models import Import, ImportPiece
-from dashboard.imports import files, runs, stream
+from dashboard.imports import bulk, files, runs, stream
 from dashboard.imports.rows import Options, header_key, tidy
 from dashboard.models import Event
 from dashboard.states import DomainError
@@ -474,6 +476,27 @@ def test_a_whole_file_is_imported_at_once_and_a_second_time_changes_nothing(max,
     assert first.problems[0][0] == 10
     again = stream.run_import(Path(path), importer="customers", livemode=False, by=max, match="reference", batch=3)
     assert (again.created, again.updated, again.unchanged, again.errors) == (0, 0, 7, 1)
+
+
+def test_what_is_wrong_further_down_the_file_leaves_the_batches_before_it_stored(max, tmp_path):
+    """The next batch is read while one is stored: on PostgreSQL in the middle of its COPY, which must not break off."""
+    path = tmp_path / "half.csv"
+    path.write_text(people(70) + 'R71,"Never closed,p@example.com\n')
+
+    with pytest.raises(files.FileProblem, match="never closed"):
+        stream.run_import(path, importer="customers", livemode=False, by=max, batch=60)
+
+    assert Customer.objects.count() == Event.objects.filter(type="customer.created").count() == 60
+
+
+def test_each_of_many_records_keeps_its_own_json(max):
+    at = timezone.now()
+    make = lambda n: bulk.event("customer.created", Customer(livemode=False), by=max, at=at, data={"n": n // 2})  # noqa: E731
+
+    with transaction.atomic():
+        bulk.insert(Event, range(100), make)
+
+    assert sorted(e.data["n"] for e in Event.objects.filter(type="customer.created")) == sorted([*range(50)] * 2)
 
 
 def test_many_rows_at_once_are_stored_the_same_as_a_few(max, tmp_path):
