@@ -100,6 +100,7 @@ class Customer(models.Model):
     status = models.CharField(max_length=8, choices=Status, default=Status.ACTIVE)
     archived_at = models.DateTimeField(null=True, blank=True)
     origin = models.CharField(max_length=20, choices=Origin, default=Origin.DASHBOARD)
+    reminders_paused = models.BooleanField("no payment reminders", default=False)
     email_source_at = models.DateTimeField(null=True, editable=False)  # the statement or payment that last set the e-mail
     metadata = models.JSONField(default=dict, blank=True)  # text to text
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")

@@ -15,6 +15,15 @@ SAID = {
     "active": "restored",
     "checking": "being checked",
     "applying": "begun",
+    "reminded": "reminder sent",
+    "copied_from": "made as a copy",
+    "fulfilled": "marked fulfilled",
+    "unfulfilled": "marked not fulfilled",
+    "will_be_due": "reminder sent, soon due",
+    "overdue": "reminder sent, overdue",
+    "reminder_failed": "reminder not sent",
+    "mail_failed": "mail not delivered",
+    "mail_retried": "mail tried again",
 }  # events
 
 
@@ -158,3 +167,4 @@ class SavedView(models.Model):
 
 
 from dashboard.import_models import Import, ImportMapping, ImportPiece, ImportRow  # noqa: E402, F401  they are this app's
+from dashboard.mail_models import Mail  # noqa: E402, F401  so is the outbox

@@ -81,6 +81,20 @@ class SearchIndex(migrations.operations.base.Operation):
             schema_editor.execute(statement.format(t=self.table))
 
 
+class SearchTriggers(SearchIndex):
+    """Migration operation, last in one that alters an indexed table: SQLite makes such a table anew, without its triggers."""
+
+    def describe(self):
+        return f"Keep {self.table}'s search index current"
+
+    def database_forwards(self, app_label, schema_editor, from_state, to_state):
+        if schema_editor.connection.vendor == "sqlite":
+            for statement in (*_SQLITE_DROP[:3], *_SQLITE[4:]):
+                schema_editor.execute(statement.format(t=self.table))
+
+    database_backwards = database_forwards
+
+
 _POSTGRES = [
     "CREATE EXTENSION IF NOT EXISTS pg_trgm",
     "CREATE INDEX {t}_search ON {t} USING gin (search gin_trgm_ops)",

@@ -45,6 +45,14 @@ def number(name, default, least=0):
     return int(env(name, default, check=lambda v: v.isdecimal() and int(v) >= least, problem=problem))
 
 
+def days(name, default):
+    """A number of days up to a year; 0 or an empty value says never."""
+    if not os.environ.get(name, default).strip():
+        return 0
+    problem = "use a whole number of days from 0 to 365; 0 or nothing switches it off."
+    return int(env(name, default, check=lambda v: v.isascii() and v.isdecimal() and int(v) <= 365, problem=problem))
+
+
 def address(text):
     """(host, port) of text such as 127.0.0.1:8000 or [::1]:8000; ValueError when it is not one."""
     parts = urlsplit(f"//{text}")
@@ -328,7 +336,7 @@ TASKS = {"default": {"BACKEND": _tasks}}
 def mailer(url):
     """Django's description of MAIL_URL: console: prints mail, smtp: speaks STARTTLS if it signs in, smtps: TLS."""
     if url.scheme == "console":
-        return {"BACKEND": "django.core.mail.backends.console.EmailBackend"}
+        return {"BACKEND": "dashboard.mail_console.EmailBackend"}
     options = {
         "host": url.hostname,
         "port": url.port or (465 if url.scheme == "smtps" else 587),
@@ -359,6 +367,8 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env(
     check=lambda v: "@" in parseaddr(v)[1],
     problem="use an e-mail address, or Name <address>.",
 )
+REMIND_DAYS_BEFORE = days("REMIND_DAYS_BEFORE", "5")  # a statement's reminder before it is due …
+REMIND_DAYS_AFTER = days("REMIND_DAYS_AFTER", "5")  # … and the one when it is overdue
 LOG_LEVEL = env(
     "LOG_LEVEL", "WARNING", check="DEBUG INFO WARNING ERROR".split().__contains__, problem="use DEBUG, INFO, WARNING or ERROR."
 )

@@ -1,14 +1,54 @@
 """Everything that is due: safe to run at any time, as often as one likes, by several at once."""
 
-from django.core.management import call_command
-from django.core.management.base import BaseCommand
+import logging
 
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import InterfaceError, OperationalError
+
+from billing.domain import reminders, webhooks
+from billing.gateways.sandbox import bank
+from dashboard import mail
 from dashboard.imports import runs
 
 
 class Command(BaseCommand):
-    help = "Settle open payment attempts, close payment links past their time, continue imports whose worker died."
+    help = (
+        "Work on what gateways told us, settle open payment attempts, close payment links past their time, "
+        "continue imports whose worker died, remind of statements, send what waits in the outbox. In the sandbox, time passes."
+    )
 
     def handle(self, **options):
+        """One step that fails keeps none of the others from being done; it is logged, and told at the end."""
+        steps = (self.sandbox, self.webhooks, self.reconcile, self.imports, self.remind, self.send)
+        failed = [step.__name__ for step in steps if not self.done(step)]
+        if failed:
+            raise CommandError(f"Not done, see the log: {', '.join(failed)}.")
+
+    def done(self, step):
+        try:
+            step()
+        except (OperationalError, InterfaceError):  # no database: nothing else can be done either
+            raise
+        except Exception:
+            logging.getLogger(__name__).exception("The step %s of the minute's work failed.", step.__name__)
+            return False
+        return True
+
+    def sandbox(self):
+        self.stdout.write(f"{bank.tick().sent} sandbox messages sent.")
+
+    def webhooks(self):
+        self.stdout.write(f"{webhooks.process_waiting()} waiting webhook messages worked on.")
+
+    def reconcile(self):
         call_command("reconcile", stdout=self.stdout)
+
+    def imports(self):
         self.stdout.write(f"{runs.continue_stalled()} imports continued.")
+
+    def remind(self):
+        self.stdout.write(f"{reminders.send_due_reminders()} reminders queued.")
+
+    def send(self):
+        self.stdout.write(f"{mail.send_due()} mails sent.")

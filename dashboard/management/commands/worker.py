@@ -4,7 +4,7 @@ import io
 import logging
 import threading
 
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import Error, close_old_connections
 from django_tasks_db.management.commands import db_worker
 
@@ -34,7 +34,7 @@ def tick():
     close_old_connections()
     try:
         call_command("tick", stdout=io.StringIO())
-    except Error:
+    except (Error, CommandError):
         logging.getLogger(__name__).exception("The minute's work failed; it is tried again in a minute.")
     finally:
         close_old_connections()
