@@ -77,7 +77,7 @@ def _by_date(row):
 
 def _lock_customers(references, livemode):
     """{reference: customer}, locked: their statement counters move. The oldest customer of a reference is meant."""
-    found = Customer.objects.select_for_update().filter(livemode=livemode, reference__in=references).order_by("-pk")
+    found = Customer.objects.select_for_update(no_key=True).filter(livemode=livemode, reference__in=references).order_by("-pk")
     return {c.reference: c for c in found}
 
 

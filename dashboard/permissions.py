@@ -42,6 +42,21 @@ PERMISSIONS = {
     "billing.request_payment": RUNS_BILLING,
     "billing.cancel_paymentrequest": RUNS_BILLING,
     "billing.import_billing": RUNS_BILLING,
+    "billing.view_overview": EVERYONE,
+    "billing.change_statement": RUNS_BILLING,  # create, edit, finalise, void, uncollectible, duplicate, delete, fulfil
+    "billing.send_statement": KNOWS_CUSTOMERS,  # send, remind, pause reminders, note a promise
+    "billing.record_payment": RUNS_BILLING,
+    "billing.apply_credit": RUNS_BILLING,
+    "billing.adjust_credit": RUNS_BILLING,
+    "billing.capture_payment": RUNS_BILLING,
+    "billing.change_payment": RUNS_BILLING,  # description and metadata
+    "billing.view_refund": EVERYONE,
+    "billing.refund_payment": KNOWS_CUSTOMERS,
+    "billing.view_attempt": EVERYONE,
+    "billing.check_attempt": KNOWS_CUSTOMERS,  # ask the gateway again
+    "billing.view_delivery": RUNS_BILLING,
+    "billing.replay_delivery": RUNS_BILLING,
+    "billing.view_sandbox": RUNS_BILLING,
 }
 
 

@@ -8,13 +8,18 @@ Three steps, and a crash between any two loses nothing and charges nothing twice
 
 import hashlib
 import json
+from datetime import timedelta
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from billing.gateways.base import GatewayError, OutcomeUnknown, Unavailable
 from billing.models import Attempt
 from dashboard.states import DomainError
 
+KEY_LIFE = timedelta(hours=23)  # gateways forget keys after a day: an older call is not sent again
+NEEDS_PERSON = "The gateway did not answer for a day. Look the payment up at the gateway."
+MISMATCH = "The gateway's amount or reference differs from ours. Look the payment up at the gateway."
 CHECKING = "We are checking with the bank. Do not pay again."
 State = Attempt.State
 
@@ -60,6 +65,36 @@ def write_attempt(target, *, kind, gateway, body):
     except IntegrityError:
         raise UnderWay("A payment for this is already under way.") from None
     return attempt
+
+
+def send(attempt, operation, *, apply, refuse):
+    """Steps 2 and 3: the call, then apply(answer); refuse(error) when the gateway finally says no. No gateway error rises.
+
+    `operation(key=…)` is the gateway's. A key older than a gateway remembers is not sent again: a person looks.
+    """
+    if attempt.tries and timezone.now() - attempt.created_at > KEY_LIFE:
+        return mark_unknown(attempt, NEEDS_PERSON)
+    mark_sent(attempt)
+    try:
+        answer = operation(key=attempt.pk)
+    except Unavailable as error:
+        return mark_not_sent(attempt, error)
+    except OutcomeUnknown as error:
+        return mark_unknown(attempt, error)
+    except GatewayError as error:
+        return refuse(error)
+    return apply(answer)
+
+
+def ask(attempt, operation, *, apply):
+    """Look at what exists at the gateway and apply(answer). What cannot be learnt now changes nothing."""
+    try:
+        answer = operation()
+    except Unavailable as error:  # nothing learnt; it stays what it was
+        return Attempt.objects.filter(pk=attempt.pk).update(error=str(error)[:500], touched_at=timezone.now())
+    except GatewayError as error:
+        return mark_unknown(attempt, error)
+    return apply(answer)
 
 
 def mark_sent(attempt):
@@ -111,9 +146,9 @@ def drop_unsent(attempt):
     )
 
 
-def mark_done(attempt):
+def mark_done(attempt, remote_id=""):
     """Its effect is applied, in this transaction."""
-    _keep(attempt, state=State.DONE, error="", settled_at=timezone.now())
+    _keep(attempt, state=State.DONE, error="", settled_at=timezone.now(), remote_id=attempt.remote_id or remote_id)
 
 
 def _unanswered():

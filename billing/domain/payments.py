@@ -1,100 +1,152 @@
 """What a gateway's answer does to our records. Applying the same or an older answer again changes nothing."""
 
 from django.db import transaction
-from django.db.models import Count, F, Sum
+from django.db.models import F
 from django.utils import timezone
 
-from billing.domain import attempts
+from billing.domain import attempts, payables, refunds
+from billing.domain.address_check import check_address
+from billing.domain.balance import move_balance
+from billing.domain.sending import queue_receipt
 from billing.gateways.base import ChargeStatus, CheckoutStatus
-from billing.models import Attempt, BillingStatement, CustomerTotal, LineItem, Payment, PaymentRequest
+from billing.models import Attempt, BalanceEntry, BillingStatement, CustomerTotal, Payment, PaymentRequest
 from dashboard import events, states
 from dashboard.money import Money
 from dashboard.states import DomainError
 
 Status = Payment.Status
 ADDRESS = ("line1", "line2", "line3", "city", "state", "postal_code", "country")
-OUTCOME = {ChargeStatus.PENDING: Status.PENDING, ChargeStatus.SUCCEEDED: Status.PAID, ChargeStatus.FAILED: Status.FAILED}
+OUTCOME = {
+    ChargeStatus.PENDING: Status.PENDING,
+    ChargeStatus.ACTION: Status.PENDING,
+    ChargeStatus.AUTHORIZED: Status.AUTHORIZED,
+    ChargeStatus.SUCCEEDED: Status.PAID,
+    ChargeStatus.FAILED: Status.FAILED,
+    ChargeStatus.CANCELED: Status.CANCELED,
+}
+TAKEN = {ChargeStatus.SUCCEEDED, ChargeStatus.AUTHORIZED}
+UNDER_WAY = {ChargeStatus.PENDING, ChargeStatus.ACTION}
 
 
 @transaction.atomic
 def apply_snapshot(attempt, snapshot):
-    """Step 3: bring payments, request and attempt to what the gateway says. Returns the request.
+    """Step 3: bring payments, request or statement, and attempt to what the gateway says. Returns the target.
 
-    Locks the request, then the attempt, as every writer of both does.
+    Locks the target, then the attempt, as every writer of both does.
     """
-    request = PaymentRequest.objects.select_for_update().get(pk=attempt.target_id)
-    attempt = Attempt.objects.select_for_update().get(pk=attempt.pk)
+    target = payables.lock(attempt.target_id)
+    attempt = Attempt.objects.select_for_update(no_key=True).get(pk=attempt.pk)
     for result in snapshot.payments:
-        apply_charge(request, attempt, result)
+        apply_charge(target, attempt, result)
     if attempt.is_open:
         _settle(attempt, snapshot)
-    return request
+    return target
 
 
 def _settle(attempt, snapshot):
     charges = {p.status for p in snapshot.payments}
-    if ChargeStatus.SUCCEEDED in charges:
+    if TAKEN & charges:
         attempts.mark_done(attempt)
     elif ChargeStatus.PENDING in charges:
         attempts.mark_unknown(attempt, "The bank is still processing the payment.")
-    elif snapshot.status == CheckoutStatus.OPEN:
+    elif snapshot.status == CheckoutStatus.OPEN:  # one the payer has not confirmed leaves the page open: they may go on there
         attempts.mark_open(attempt)
-    elif snapshot.status == CheckoutStatus.COMPLETE:
+    elif UNDER_WAY & charges:
+        attempts.mark_unknown(attempt, "The bank is still processing the payment.")
+    elif snapshot.status == CheckoutStatus.COMPLETE and not charges:
         attempts.mark_unknown(attempt, "The gateway says it is paid, but names no payment.")
     else:
         attempts.mark_failed(attempt, f"The gateway's page is {snapshot.status}.")
 
 
-def apply_charge(request, attempt, result):
-    """Make or move the payment of one charge, forwards only: paid is final, a late failure cannot lower it."""
-    to = OUTCOME[result.status]
+def apply_charge(target, attempt, result):
+    """Make or move the payment of one charge of a checkout page."""
     payment = Payment.objects.filter(gateway=attempt.gateway, gateway_reference=result.remote_id).first()
-    if payment and to not in payment.MOVES[payment.status]:
-        return payment
     if payment:
-        payment = states.move(payment, to, by=None, **_outcome(result))
-    else:
-        payment = _new_payment(request, attempt, result, to)
-        events.record(f"payment.{to}", payment, by=None, actor="payer", amount=payment.amount, currency=payment.currency)
-    if to == Status.PAID:
-        _complete(request, payment)
+        return apply_result(payment, result)
+    payment = _new_payment(target, attempt, result)
+    events.record(f"payment.{payment.status}", payment, by=None, actor="payer", amount=payment.amount, currency=payment.currency)
+    _follow(target, payment, result)
     return payment
 
 
-def _new_payment(request, attempt, result, status):
-    customer = request.customer
+@transaction.atomic
+def apply_result(payment, result, *, by=None):
+    """Move a payment to what the gateway says, forwards only: paid is final, a late failure cannot lower it."""
+    target = payables.lock(payment.statement_id or payment.request_id or "")
+    payment = Payment.objects.select_for_update(no_key=True).get(pk=payment.pk)
+    to = OUTCOME[result.status]
+    if to in payment.MOVES[payment.status]:
+        payment = states.move(payment, to, by=by, updated_at=timezone.now(), **_outcome(result))
+        _follow(target, payment, result)
+    else:
+        refunds.apply_all(payment, result)
+    return payment
+
+
+def _follow(target, payment, result):
+    """What a payment's new status does to the rest: totals, what it pays, the receipt, refunds made meanwhile."""
+    if payment.status in (Status.PAID, Status.AUTHORIZED) and isinstance(target, PaymentRequest):
+        _complete(target)
+    if payment.status == Status.PAID:
+        collect(payment)
+        if isinstance(target, BillingStatement):
+            pay_off(target, payment, by=None)
+        queue_receipt(payment)
+    refunds.apply_all(payment, result)
+
+
+def _complete(request):
+    if PaymentRequest.Status.DONE in request.MOVES[request.status]:
+        states.move(request, PaymentRequest.Status.DONE, by=None, completed_at=timezone.now())
+
+
+def _new_payment(target, attempt, result):
+    address = frozen_address(target.customer)
     payment = Payment(
-        livemode=request.livemode,
-        customer=customer,
-        product_type=Payment.Product.REQUEST,
-        request=request,
+        livemode=target.livemode,
+        customer=target.customer,
         attempt=attempt,
-        status=status,
-        amount=result.amount_minor,
+        status=OUTCOME[result.status],
         currency=result.currency,
-        method_type=result.method.type,
-        method_brand=result.method.brand,
-        method_last4=result.method.last4,
-        billing_name=request.customer_name,
-        billing_email=request.customer_email,
-        billing_phone=customer.phone,
-        billing_address=frozen_address(customer),
-        description=request.description,
-        merchant_reference_id=request.merchant_reference_id,
-        metadata=request.metadata,
+        billing_address=address,
+        address_check=check_address(_given_address(result), address),
+        merchant_reference_id=target.merchant_reference_id,
+        metadata=target.metadata,
         gateway=attempt.gateway,
-        gateway_reference=result.remote_id,
         created_at=result.created_at,
-        **_outcome(result),
+        **payables.payment_fields(target),
+        **identity(result),
+        **{"amount": result.amount_minor, **_outcome(result)},
     ).derive()
     payment.save(force_insert=True)
     return payment
 
 
+def _given_address(result):
+    return {"country": result.method.country, "postal_code": result.method.postal_code}
+
+
+def identity(result):
+    """How the gateway names a charge and what it was paid with, as columns."""
+    method = result.method
+    return {
+        "gateway_reference": result.remote_id,
+        "method_type": method.type,
+        "method_brand": method.brand,
+        "method_last4": method.last4,
+        "method_bin": method.bin,
+        "method_holder": method.holder,
+    }
+
+
 def _outcome(result):
     """The columns that tell how a charge ended."""
     if result.status == ChargeStatus.SUCCEEDED:
-        return {"paid_at": result.created_at}
+        taken = {"amount": result.captured_minor} if result.captured_minor else {}
+        return {"paid_at": result.created_at, "fee": result.fee_minor, **taken}
+    if result.status == ChargeStatus.AUTHORIZED:
+        return {"authorized_at": result.created_at}
     if result.failure:
         return {"failure_code": result.failure.code, "failure_message": result.failure.message}
     return {}
@@ -120,13 +172,18 @@ def record_payment(
     description="",
     merchant_reference_id="",
     metadata=None,
+    form_key="",
 ):
     """Note money received elsewhere: a paid payment of `amount` minor units, of no gateway. It pays off `statement`.
 
+    A statement's open gateway page must be closed first (checkouts.close_checkout). One form_key makes one payment.
     Raises DomainError when the statement takes no payment, or not this one.
     """
-    statement = statement and BillingStatement.objects.select_for_update().get(pk=statement.pk)
+    statement = statement and payables.lock(statement.pk)
+    if form_key and (made := Payment.objects.filter(form_key=form_key).first()):
+        return made
     if statement:
+        payables.refuse_if_paying(statement)
         refuse_unowed(statement, customer, Money(amount, currency))
     at = paid_at or timezone.now()
     product_type = product_type or (Payment.Product.STATEMENT if statement else Payment.Product.API)
@@ -149,12 +206,13 @@ def record_payment(
         paid_at=at,
         created_at=at,
         created_by=by,
+        form_key=form_key,
     ).derive()
     payment.save(force_insert=True)
     events.record("payment.paid", payment, by=by, amount=amount, currency=currency)
     collect(payment)
     if statement:
-        _pay_off(statement, payment, by)
+        pay_off(statement, payment, by=by)
     return payment
 
 
@@ -168,24 +226,28 @@ def refuse_unowed(statement, customer, money):
         raise DomainError(f"{statement.amount_remaining_money} of {statement} remains to be paid. No payment was recorded.")
 
 
-def _pay_off(statement, payment, by):
-    """Take a payment off what remains of a statement; nothing left makes it paid."""
+def pay_off(statement, payment, *, by):
+    """Take a payment off what remains of a locked statement; nothing left makes it paid.
+
+    Money beyond that, or for a statement that is owed no more, becomes the customer's credit: it is never lost.
+    """
+    owed = statement.amount_remaining if statement.status in BillingStatement.OWED else 0
+    taken = min(payment.amount, owed)
+    if over := payment.amount - taken:
+        about = {"statement": statement, "payment": payment}
+        move_balance(statement.customer, over, payment.currency, kind=BalanceEntry.Kind.OVERPAID, by=by, **about)
+    if not taken:
+        return statement
     amounts = {
-        "amount_paid": statement.amount_paid + payment.amount,
-        "amount_remaining": statement.amount_remaining - payment.amount,
+        "amount_paid": statement.amount_paid + taken,
+        "amount_remaining": owed - taken,
         "updated_at": timezone.now(),
     }
     if not amounts["amount_remaining"]:
         return states.move(statement, BillingStatement.Status.PAID, by=by, paid_at=payment.paid_at, **amounts)
     BillingStatement.objects.filter(pk=statement.pk).update(**amounts)
-    events.record("billing_statement.partly_paid", statement, by=by, amount=payment.amount, currency=payment.currency)
+    events.record("billing_statement.partly_paid", statement, by=by, amount=taken, currency=payment.currency)
     return statement
-
-
-def _complete(request, payment):
-    collect(payment)
-    if PaymentRequest.Status.DONE in request.MOVES[request.status]:
-        states.move(request, PaymentRequest.Status.DONE, by=None, completed_at=payment.paid_at)
 
 
 def collect(payment):
@@ -208,34 +270,3 @@ def collect_many(payments):
         CustomerTotal.objects.filter(customer_id=customer_id, currency=currency).update(
             collected=F("collected") + amount, successful_payments=F("successful_payments") + count
         )
-
-
-# --- proof -------------------------------------------------------------------------------------------
-def ledger_errors():
-    """A sentence for every stored sum that its rows do not add up to. Empty when all is well."""
-    return [*_total_errors(), *_statement_errors(), *_line_errors()]
-
-
-def _total_errors():
-    paid = Payment.objects.paid().exclude(customer=None).order_by()
-    rows = paid.values_list("customer_id", "currency").annotate(Sum("amount"), Count("id"))
-    true = {(c, cur): (amount, count) for c, cur, amount, count in rows}
-    kept = {(t.customer_id, t.currency): (t.collected, t.successful_payments) for t in CustomerTotal.objects.all()}
-    for key in sorted(true.keys() | kept.keys()):
-        if (was := kept.get(key, (0, 0))) != (adds_up := true.get(key, (0, 0))):
-            yield f"{key[0]} {key[1]}: the total says {was[0]} in {was[1]} payments; they say {adds_up[0]} in {adds_up[1]}."
-
-
-def _statement_errors():
-    rows = Payment.objects.paid().exclude(statement=None).values_list("statement").annotate(Sum("amount")).order_by()
-    paid = dict(rows)
-    for pk, amount in BillingStatement.objects.values_list("pk", "amount_paid").iterator():
-        if amount != paid.get(pk, 0):
-            yield f"{pk}: the statement says {amount} paid; its payments say {paid.get(pk, 0)}."
-
-
-def _line_errors():
-    lines = dict(LineItem.objects.values_list("statement").annotate(Sum("amount")).order_by())
-    for pk, subtotal in BillingStatement.objects.values_list("pk", "subtotal").iterator():
-        if subtotal != lines.get(pk, 0):
-            yield f"{pk}: the statement's subtotal is {subtotal}; its lines say {lines.get(pk, 0)}."

@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from billing.domain import checkouts
+from billing.domain import checkouts, payables
 from billing.gateways import gateways_for, method_types_for
 from billing.models import Attempt, PaymentRequest
 from customers.domain import refuse_archived
@@ -32,6 +32,7 @@ def create_payment_request(
     merchant_reference_id="",
     expires_at=None,
     save_card=False,
+    authorize_only=False,
     metadata=None,
     form_key="",
 ):
@@ -49,6 +50,7 @@ def create_payment_request(
         description=description,
         merchant_reference_id=merchant_reference_id,
         save_card=save_card,
+        authorize_only=authorize_only,
         metadata=metadata or {},
         customer_name=customer.name,
         customer_email=customer.email,
@@ -72,6 +74,8 @@ def _refuse_shape(request):
     types = request.method_types
     if not types or set(types) - set(method_types_for(request.livemode, request.currency)):
         raise DomainError(f"No gateway takes these payment methods in {request.currency}. Choose another method or currency.")
+    if request.authorize_only and not gateways_for(request.livemode, request.currency)[0].capabilities.capture:
+        raise DomainError("This gateway cannot authorise first and capture later. Take the payment in one step.")
     smallest, largest = limits(request.livemode, request.currency)
     if not smallest.minor <= request.amount <= largest.minor:
         raise DomainError(f"Enter an amount from {smallest} to {largest}.")
@@ -96,7 +100,7 @@ def _made_before(request):
 @transaction.atomic
 def _save(request, by):
     """The customer is locked, so that nobody archives it between the look and the write."""
-    refuse_archived(Customer.objects.select_for_update().get(pk=request.customer_id))
+    refuse_archived(Customer.objects.select_for_update(no_key=True).get(pk=request.customer_id))
     request.save(force_insert=True)
     events.record("payment_request.created", request, by=by, amount=request.amount, currency=request.currency)
     return request
@@ -111,9 +115,8 @@ def cancel_payment_request(request, *, by, why=""):
         raise DomainError(f"This request is {request.get_status_display().lower()} already.")
     checkouts.close_checkout(request)
     with transaction.atomic():
-        current = PaymentRequest.objects.select_for_update().get(pk=request.pk)
-        if Attempt.objects.open().for_target(current, Attempt.Kind.CHECKOUT).exists():
-            raise DomainError("The customer is paying this right now. Try again in a moment.")
+        current = payables.lock(request.pk)
+        payables.refuse_if_paying(current)
         return states.move(current, PaymentRequest.Status.CANCELED, by=by, why=why, canceled_at=timezone.now())
 
 

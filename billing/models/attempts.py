@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from billing.models.amounts import money_of
 from dashboard.fields import ByteOrderedField
 from dashboard.ids import PublicIdField
 
@@ -14,6 +15,10 @@ class AttemptQuerySet(models.QuerySet):
 
     def for_target(self, target, kind):
         return self.filter(target_id=target.pk, kind=kind)
+
+    def unknown(self):
+        """Those nobody knows the outcome of yet: what the page of payments being checked lists."""
+        return self.filter(state=Attempt.State.UNKNOWN)
 
     def overdue(self, before):
         """Open ones nobody has worked on since `before`: what reconcile takes up."""
@@ -28,7 +33,11 @@ class Attempt(models.Model):
     """
 
     class Kind(models.TextChoices):
-        CHECKOUT = "checkout", "Checkout"
+        CHECKOUT = "checkout", "Checkout"  # of a payment request or a statement
+        CHARGE = "charge", "Charge"  # of a payment, with a saved method
+        CAPTURE = "capture", "Capture"  # of an authorised payment
+        RELEASE = "release", "Release"  # of an authorised payment
+        REFUND = "refund", "Refund"  # of a refund
 
     class State(models.TextChoices):
         NEW = "new", "New"
@@ -43,7 +52,7 @@ class Attempt(models.Model):
     livemode = models.BooleanField()
     kind = models.CharField(max_length=12, choices=Kind)
     customer = models.ForeignKey("customers.Customer", models.PROTECT, null=True, related_name="+")
-    target_id = ByteOrderedField(max_length=40)  # the payment request, statement or payment it is for
+    target_id = ByteOrderedField(max_length=40)  # the payment request, statement, payment or refund it is for
     gateway = models.CharField(max_length=20)
     amount = models.BigIntegerField()  # minor units
     currency = models.CharField(max_length=3)
@@ -70,12 +79,15 @@ class Attempt(models.Model):
         ]
         indexes = [
             models.Index("target_id", F("id").desc(), name="attempt_target"),
+            models.Index("livemode", "state", F("id").desc(), name="attempt_state"),
             models.Index("touched_at", name="attempt_open", condition=Q(state__in=["new", "sent", "unknown"])),
             models.Index("gateway", "remote_id", name="attempt_remote", condition=~Q(remote_id="")),
         ]
 
     def __str__(self):
         return self.pk
+
+    amount_money = money_of("amount")
 
     @property
     def is_open(self):

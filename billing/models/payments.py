@@ -86,6 +86,8 @@ class Payment(models.Model):
     status = models.CharField(max_length=12, choices=Status, default=Status.PENDING)
     amount = models.BigIntegerField()  # minor units
     fee = models.BigIntegerField(default=0)
+    amount_refunded = models.BigIntegerField(default=0)  # what refunds have taken or are taking; billing.domain.refunds writes it
+    dispute = models.CharField(max_length=4, blank=True)  # open, won or lost, as the newest of its disputes
     currency = models.CharField(max_length=3)
     method_type = models.CharField(max_length=20, choices=Method)
     method_brand = models.CharField(max_length=20, blank=True)
@@ -107,6 +109,7 @@ class Payment(models.Model):
     gateway_reference = models.CharField(max_length=255, blank=True)
     failure_code = models.CharField(max_length=64, blank=True)
     failure_message = models.CharField(max_length=500, blank=True)
+    form_key = models.CharField(max_length=64, blank=True, editable=False)  # one form makes one payment
     authorized_at = models.DateTimeField(null=True, blank=True)
     paid_at = models.DateTimeField(null=True, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
@@ -119,9 +122,12 @@ class Payment(models.Model):
 
     class Meta:
         constraints = [
-            *within_bounds("payment", "amount", "fee"),
+            *within_bounds("payment", "amount", "fee", "amount_refunded"),
             models.CheckConstraint(condition=Q(amount__gt=0), name="payment_amount_positive"),
             models.CheckConstraint(condition=Q(fee__lte=F("amount")), name="payment_fee_within"),
+            models.CheckConstraint(condition=Q(amount_refunded__lte=F("amount")), name="payment_refunded_within"),
+            models.CheckConstraint(condition=Q(status="paid") | Q(amount_refunded=0), name="payment_refunded_when_paid"),
+            models.UniqueConstraint("form_key", condition=~Q(form_key=""), name="payment_form_once"),
             models.CheckConstraint(condition=~Q(status="paid") | Q(paid_at__isnull=False), name="payment_paid_when"),
             models.UniqueConstraint(
                 "gateway", "gateway_reference", condition=~Q(gateway_reference=""), name="payment_reference_once"
@@ -133,6 +139,7 @@ class Payment(models.Model):
             models.Index("livemode", "product_type", F("created_at").desc(), F("id").desc(), name="payment_product"),
             models.Index("livemode", F("amount").desc(), F("id").desc(), name="payment_amount"),
             models.Index("customer", F("created_at").desc(), F("id").desc(), name="payment_customer"),
+            models.Index("livemode", F("paid_at").desc(), "currency", "amount", name="payment_paid", condition=Q(status="paid")),
             models.Index("livemode", "sort_name", "id", name="payment_name"),
             models.Index("sort_name", name="payment_by_name"),
             models.Index("billing_email", name="payment_by_email"),
@@ -166,9 +173,21 @@ class Payment(models.Model):
     fee_money = money_of("fee")
     net_money = money_of("net_amount")
 
+    amount_refunded_money = money_of("amount_refunded")
+    refundable_money = money_of("refundable")
+
+    @property
+    def refundable(self):
+        """Minor units that can still be refunded: refunds under way count as gone."""
+        return self.amount - self.amount_refunded if self.status == self.Status.PAID else 0
+
     @property
     def badge(self):
-        """The status in words. Refunds, when there are any, will show here: they are derived, not stored."""
+        """The status in words, with what became of the money since."""
+        if self.dispute in ("open", "lost"):
+            return "Disputed"
+        if self.amount_refunded:
+            return "Refunded" if self.amount_refunded == self.amount else "Partly refunded"
         return self.get_status_display()
 
     @property

@@ -70,6 +70,7 @@ class PaymentRequest(HasLink, models.Model):
     customer_name = models.CharField(max_length=511)  # frozen when made
     customer_email = models.CharField(max_length=512, blank=True)  # frozen when made
     save_card = models.BooleanField(default=False)
+    authorize_only = models.BooleanField(default=False)  # two steps: the payer authorises, staff capture later
     complete_url = models.CharField(max_length=2000, blank=True)
     cancel_url = models.CharField(max_length=2000, blank=True)
     language = models.CharField(max_length=8, blank=True)

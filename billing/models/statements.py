@@ -3,11 +3,12 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils import timezone
 
 from billing.models.amounts import money_of, within_bounds
-from billing.models.links import HasLink
+from billing.models.links import HasLink, hash_token
 from dashboard.fields import ByteOrderedField
 from dashboard.ids import PublicIdField, bare
 from dashboard.text import fold, search_text
@@ -30,12 +31,20 @@ class BillingStatementQuerySet(models.QuerySet):
         return self.filter(status=BillingStatement.Status.OPEN, due_at__lt=now or timezone.now())
 
     def past_due(self, now=None):
-        """What makes a customer delinquent (R-22): past due and still owed, given up on or not."""
-        return self.owed().filter(due_at__lt=now or timezone.now())
+        """What makes a customer delinquent (R-22): past due and still owed, given up on or not.
+
+        The database's clock, because views keep such querysets for as long as the process lives.
+        """
+        return self.owed().filter(due_at__lt=now or Now())
 
     def recent(self):
         """The five newest, for a section of the customer page."""
         return self.order_by("-created_at", "-id")[:5]
+
+    def for_token(self, token):
+        """The finalised statement a payer's link names, or None. A draft has a token that opens nothing."""
+        found = self.exclude(status=BillingStatement.Status.DRAFT).select_related("customer")
+        return found.filter(token_hash=hash_token(token)).first()
 
 
 class BillingStatement(HasLink, models.Model):
@@ -93,6 +102,11 @@ class BillingStatement(HasLink, models.Model):
     marked_uncollectible_at = models.DateTimeField(null=True, blank=True)
     fulfilled_at = models.DateTimeField(null=True, blank=True)
     fulfilled_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    reminders_paused = models.BooleanField(default=False)
+    promised_on = models.DateField(null=True, blank=True)  # the day the customer promised to pay; until then no reminder
+    promise_note = models.CharField(max_length=200, blank=True)
+    version = models.PositiveIntegerField(default=1, editable=False)  # counts edits of the draft; a stale form is told
+    form_key = models.CharField(max_length=64, blank=True, editable=False)  # one form makes one statement
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -123,6 +137,7 @@ class BillingStatement(HasLink, models.Model):
                 condition=Q(status="draft", number="") | (~Q(status="draft") & ~Q(number="")), name="statement_numbered"
             ),
             models.UniqueConstraint("livemode", "number", condition=~Q(number=""), name="statement_number_once"),
+            models.UniqueConstraint("form_key", condition=~Q(form_key=""), name="statement_form_once"),
         ]
         indexes = [
             models.Index("livemode", F("created_at").desc(), F("id").desc(), name="statement_created"),
@@ -134,6 +149,7 @@ class BillingStatement(HasLink, models.Model):
             models.Index("livemode", "sort_name", "id", name="statement_name"),
             models.Index("sort_name", name="statement_by_name"),
             models.Index("customer", "due_at", name="statement_owed", condition=Q(status__in=["open", "uncollectible"])),
+            models.Index("status", "due_at", "customer", name="statement_status_due"),  # who is overdue, and reminders
         ]
 
     def __str__(self):
@@ -165,6 +181,18 @@ class BillingStatement(HasLink, models.Model):
     amount_remaining_money = money_of("amount_remaining")
 
     @property
+    def payable(self):
+        """Whether a payer may pay it now: past due or given up on is no obstacle."""
+        return self.status in self.OWED
+
+    @property
+    def url(self):
+        """The payer's link, complete with the site's address; "" for a draft or when it cannot be told any more."""
+        if self.status == self.Status.DRAFT or not self.token:
+            return ""
+        return f"{settings.SITE_URL}{reverse('pay_statement', args=[self.token])}"
+
+    @property
     def overdue(self):
         return self.status == self.Status.OPEN and bool(self.due_at) and self.due_at < timezone.now()
 
@@ -173,6 +201,25 @@ class BillingStatement(HasLink, models.Model):
         if self.overdue:
             return "Overdue"
         return "Partly paid" if self.status == self.Status.OPEN and self.amount_paid else self.get_status_display()
+
+
+class Reminder(models.Model):
+    """A reminder that went out, once for each kind and statement. Written by billing.domain.reminders."""
+
+    class Kind(models.TextChoices):
+        WILL_BE_DUE = "will_be_due", "Will be due"
+        OVERDUE = "overdue", "Overdue"
+
+    id = PublicIdField("rem")
+    statement = models.ForeignKey(BillingStatement, models.PROTECT, related_name="reminders", db_index=False)
+    kind = models.CharField(max_length=12, choices=Kind)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("statement", "kind", name="reminder_once")]
+
+    def __str__(self):
+        return self.get_kind_display()
 
 
 class LineItem(models.Model):

@@ -34,10 +34,52 @@ def make_statement(customer=None, *, by=None, lines=(("Coffee beans, 5 kg", 2, 2
 
 
 def make_open_statement(customer=None, *, by=None, at=None, **fields):
-    return finalize_statement(make_statement(customer, by=by, **fields), by=by, at=at)
+    """A finalised one of $48.60; with a due date in the past, finalised a day before that."""
+    from datetime import timedelta
+
+    from django.utils import timezone
+
+    draft = make_statement(customer, by=by, **fields)
+    late = draft.due_at and draft.due_at < timezone.now()
+    return finalize_statement(draft, by=by, at=at or (draft.due_at - timedelta(days=1) if late else None))
 
 
 def submit_card(attempt, number=GOOD):
     """What the payer does on the sandbox's page of an attempt. True when the submit counted."""
     checkout = SandboxCheckout.objects.get(pk=attempt.remote_id)
     return bank.pay(checkout, find_card(number), version=checkout.version)
+
+
+def make_dispute(payment, status="open", **fields):
+    """A chargeback of a whole payment, as its gateway would report it."""
+    from django.utils import timezone
+
+    from billing.models import Dispute, Payment
+
+    about = {"livemode": payment.livemode, "payment": payment, "customer": payment.customer, "amount": payment.amount}
+    at = {"gateway": "sandbox", "gateway_reference": f"dp_of_{payment.pk}", "opened_at": timezone.now()}
+    dispute = Dispute.objects.create(**about | at | {"currency": payment.currency, "status": status, **fields})
+    Payment.objects.filter(pk=payment.pk).update(dispute=status)
+    return dispute
+
+
+def make_delivery(**fields):
+    """A delivery of the sandbox about nothing of ours, worked on once."""
+    from billing.models import WebhookDelivery
+
+    event = {"event_id": "evt_1", "type": "charge.refunded", "object_kind": "payment", "remote_id": "sbxpay_none"}
+    defaults = {"gateway": "sandbox", "livemode": False, "state": "parked", "tries": 1, "body": '{"id": "evt_1"}'}
+    return WebhookDelivery.objects.create(**defaults | event | fields)
+
+
+def make_unknown_attempt(request):
+    """A checkout of a request whose call was sent and never answered."""
+    from billing.domain import attempts, payables
+    from billing.models import Attempt
+
+    address = {"reference": attempts.new_reference(), "return_url": "https://counterfoil.example/pay/return/"}
+    body = payables.checkout_body(request) | address
+    attempt = attempts.write_attempt(request, kind=Attempt.Kind.CHECKOUT, gateway="sandbox", body=body)
+    attempts.mark_sent(attempt)
+    attempts.mark_unknown(attempt, "The gateway did not answer in time.")
+    return attempt

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import dashboard
-from billing.domain.payments import ledger_errors
+from billing.domain.ledger import ledger_errors
 from billing.imports import import_invoices
 from billing.models import BillingStatement, CustomerTotal, LineItem, Payment
 from billing.tests.factories import make_customer

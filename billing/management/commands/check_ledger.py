@@ -2,14 +2,14 @@
 
 from django.core.management.base import BaseCommand, CommandError
 
-from billing.domain import payments
+from billing.domain import ledger
 
 
 class Command(BaseCommand):
     help = "Add up payments and lines and compare them with every stored total. Changes nothing."
 
     def handle(self, **options):
-        errors = payments.ledger_errors()
+        errors = ledger.ledger_errors()
         for error in errors:
             self.stderr.write(error)
         if errors:
