@@ -1,8 +1,10 @@
 """What may be done to customers, their addresses and the comments about them. Every change leaves an event."""
 
+import hashlib
 import secrets
 
-from django.db import IntegrityError, transaction
+from django.conf import settings
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from customers.models import Address, Comment, Customer
@@ -72,12 +74,54 @@ def create_customer(
 
 
 @transaction.atomic
+def find_or_create_customer(*, name, email, livemode, by, origin, currency=""):
+    """The oldest active customer of a mode with this e-mail, in any case, or else a new one of this name (R-52).
+
+    However many ask at once for a new e-mail, one customer comes of it. `name` is a person's (I1).
+    """
+    email = email.strip().lower()
+    _lock_email(email, livemode)
+    if found := Customer.objects.active().filter(livemode=livemode, email=email).order_by("id").first():
+        return found
+    first, _, last = name.strip().partition(" ")
+    person = {"first_name": first, "last_name": last.strip(), "email": email}
+    return create_customer(by=by, livemode=livemode, currency=currency or settings.DEFAULT_CURRENCY, origin=origin, **person)
+
+
+def _lock_email(email, livemode):
+    """One at a time for an e-mail of a mode, until this transaction ends: e-mails are not unique (D-2), so no index
+    can see to it. On SQLite every transaction of ours is the only writer anyhow (IMMEDIATE)."""
+    if connection.vendor == "postgresql":
+        key = hashlib.sha256(f"customer-email:{livemode}:{email}".encode()).digest()[:8]
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [int.from_bytes(key, "big", signed=True)])
+
+
+@transaction.atomic
+def take_email(customer, *, email, at, by):
+    """Give a customer the e-mail of a statement or payment made at `at`, unless a later one set it (R-13, I5)."""
+    current = Customer.objects.select_for_update(no_key=True).get(pk=customer.pk)
+    email, rows = email.strip().lower(), Customer.objects.filter(pk=customer.pk)
+    if not email or at < (current.email_source_at or current.created_at):
+        return current
+    rows.update(email_source_at=at)
+    if email == current.email:
+        return current
+    changes = {"email": [current.email, email]}
+    current.email, current.email_source_at, version = email, at, current.version
+    current.version, current.updated_at = version + 1, timezone.now()
+    _save_version(current.derive(), version, ["email", "search", "version", "updated_at"])
+    events.record("customer.updated", current, by=by, changes=changes)
+    return current
+
+
+@transaction.atomic
 def update_customer(customer, *, version, by, **fields):
     """Set some of a customer's EDITABLE fields. A save that changes nothing writes nothing (R-15).
 
     Raises Stale when the stored version is not `version`: nothing is overwritten unseen.
     """
-    current = Customer.objects.select_for_update().get(pk=customer.pk)
+    current = Customer.objects.select_for_update(no_key=True).get(pk=customer.pk)
     if current.version != version:
         raise Stale(current)
     changes = events.changed(current, {k: v for k, v in fields.items() if k in EDITABLE})
@@ -184,7 +228,7 @@ def remove_address(address, *, by):
 
 def _lock(customer):
     """One writer at a time for what hangs on a customer (SQLite's transactions already see to it)."""
-    Customer.objects.select_for_update().filter(pk=customer.pk).values_list("pk").first()
+    Customer.objects.select_for_update(no_key=True).filter(pk=customer.pk).values_list("pk").first()
 
 
 def _touch(customer):
