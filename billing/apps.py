@@ -3,7 +3,7 @@ import re
 
 from django.apps import AppConfig
 
-LINK = re.compile(r"(/pay/checkout/)[^/\s]+")
+LINK = re.compile(r"(/pay/(?:checkout|bill)/)[^/\s]+")
 
 
 class HideLinks(logging.Filter):

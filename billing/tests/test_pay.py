@@ -132,6 +132,26 @@ def test_the_amount_is_read_from_the_database_only(payer):
     assert (checkout.amount, checkout.currency) == (4850, "USD")
 
 
+@pytest.mark.parametrize(
+    "then, words",
+    [(None, "Nothing has been taken yet."), ("capture", "has your payment of"), ("release", "Nothing was taken")],
+)
+def test_a_payer_who_authorised_is_told_what_became_of_the_money(payer, max, then, words):
+    from billing.domain import captures
+
+    request = make_request()
+    PaymentRequest.objects.update(authorize_only=True)
+    pay(payer, request)
+    if then:
+        getattr(captures, f"{then}_payment")(Payment.objects.get(), by=max)
+
+    page, again = payer.get(path_of(request)), payer.post(path_of(request))
+
+    assert words in page.text
+    assert 'name="pay"' not in page.text
+    assert again.status_code == 409
+
+
 def test_an_expired_link_takes_no_payment(payer):
     request = make_request()
     PaymentRequest.objects.update(expires_at=request.created_at)
@@ -195,7 +215,8 @@ def test_pages_for_payers_are_private(payer):
         assert "no-store" in headers["Cache-Control"]
 
 
-def test_looking_at_a_link_writes_nothing(payer):
+def test_looking_writes_only_that_a_link_was_opened(payer):
+    """The one GET that writes: a payer's view of a link is an event (test_visits.py). All other looking changes nothing."""
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
@@ -203,11 +224,13 @@ def test_looking_at_a_link_writes_nothing(payer):
     card_page = payer.post(path_of(request)).url
     back = SandboxCheckout.objects.get().return_url.replace("http://127.0.0.1:8000", "")
 
-    for path in (path_of(request), card_page, back):
+    events_of = {path_of(request): ["INSERT"], card_page: [], back: []}
+    for path, expected in events_of.items():
         with CaptureQueriesContext(connection) as seen:
             payer.get(path)
         written = [q["sql"] for q in seen if re.match(r"INSERT|UPDATE|DELETE", q["sql"]) and "cache" not in q["sql"]]
-        assert written == []
+        assert [sql.split()[0] for sql in written] == expected
+        assert all('INTO "dashboard_event"' in sql for sql in written)
 
 
 def test_the_return_address_leads_back_only_in_the_browser_that_left(payer):
@@ -215,7 +238,7 @@ def test_the_return_address_leads_back_only_in_the_browser_that_left(payer):
     payer.post(path_of(request))
     back = f"/pay/return/{Attempt.objects.get().pk}/"
 
-    assert payer.get(back).url == path_of(request)
+    assert payer.post(back).url == path_of(request)
     assert request.token not in Client().get(back).content.decode()
     assert Client().get(back).status_code == 200
     assert payer.get("/pay/return/att_0193f0c1d2a7b34e5f607182/").status_code == 404

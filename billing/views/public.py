@@ -14,6 +14,7 @@ from dashboard.errors import too_many_requests
 
 HEADERS = {"X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
 VIEWS = (30, 60)  # times, seconds: page views of an address
+LINK_VIEWS = (120, 60)  # page views of a link, from whatever addresses
 UNKNOWN = (20, 60)  # links of an address that lead nowhere
 TRIES = (10, 600)  # tries to pay on a link
 
@@ -41,12 +42,16 @@ class PublicView(View):
     def dispatch(self, request, *args, **kwargs):
         try:
             limit("view", address_of(request), *VIEWS)
-            response = super().dispatch(request, *args, **kwargs)
+            response = self.answer(request, *args, **kwargs)
         except TooMany:
             response = too_many_requests(request)
         for name, value in HEADERS.items():
             response[name] = value
         return response
+
+    def answer(self, request, *args, **kwargs):
+        """The handler's response. A page that has to find something first does it here."""
+        return super().dispatch(request, *args, **kwargs)
 
     def unknown(self):
         """404 for a link that leads nowhere; whoever tries many of them has to wait."""
@@ -56,3 +61,22 @@ class PublicView(View):
     def show(self, template, status=200, **context):
         merchant = {"merchant": settings.MERCHANT_NAME, "merchant_email": settings.MERCHANT_EMAIL}
         return render(self.request, template, merchant | context, status=status)
+
+
+class LinkView(PublicView):
+    """A page of a payer's secret link: `self.target` is the record of `model` it names; for any other link, 404."""
+
+    model = None
+
+    def answer(self, request, token, **kwargs):
+        self.target = self.model.objects.for_token(token)
+        if not self.target:
+            return self.unknown()
+        limit("link", self.target.pk, *LINK_VIEWS)
+        return super().answer(request, **kwargs)
+
+    def show(self, template, status=200, **context):
+        """A bill keeps the merchant's name it was made with."""
+        if name := getattr(self.target, "merchant_name", ""):
+            context = {"merchant": name} | context
+        return super().show(template, status=status, target=self.target, **context)

@@ -200,3 +200,7 @@ if (box) {
 
 // The server sent the dialog open; make it modal.
 $$("dialog[data-autoshow]").forEach(show);
+
+// A page that only asks a question sends its form itself; without this file its button does.
+const sendNow = $("form[data-send-now]");
+if (sendNow) sendNow.requestSubmit();
