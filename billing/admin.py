@@ -1,11 +1,23 @@
-"""Statements, payments, requests and attempts, as support reads them in the admin. Nothing here changes money.
+"""Bills, payments and all that hangs on them, as support reads them in the admin. Nothing here changes money.
 
-Fields are listed one by one: links for payers, their nonces and what is sent to gateways are not among them.
+Fields are listed one by one: links for payers, their nonces, what is sent to gateways and what they send are not among them.
 """
 
 from django.contrib import admin
+from django.db.models import Q
 
-from billing.models import Attempt, BillingStatement, LineItem, Payment, PaymentRequest
+from billing.models import (
+    Attempt,
+    BalanceEntry,
+    BillingStatement,
+    Dispute,
+    LineItem,
+    Payment,
+    PaymentRequest,
+    Refund,
+    Reminder,
+    WebhookDelivery,
+)
 from dashboard.admin import PUBLIC_ID, ModeFilter, ReadOnlyAdmin, site
 
 
@@ -22,6 +34,17 @@ class BillAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request):
         return super().get_queryset(request).defer("search")
+
+
+class ByIdAdmin(ReadOnlyAdmin):
+    """A record that has no words to be found by: only whole IDs, its own and those of the columns `named_by`."""
+
+    named_by = ("pk",)
+
+    def find(self, queryset, text):
+        if not PUBLIC_ID.fullmatch(text):
+            return queryset.none()
+        return queryset.filter(Q(*[(name, text) for name in self.named_by], _connector=Q.OR))
 
 
 class LineInline(admin.TabularInline):
@@ -56,11 +79,12 @@ class StatementAdmin(BillAdmin):
 
 @admin.register(Payment, site=site)
 class PaymentAdmin(BillAdmin):
-    list_display = ("__str__", "customer", "status", "amount_money", "method", "gateway", "mode", "created_at")
+    list_display = ("__str__", "customer", "badge", "amount_money", "method", "gateway", "mode", "created_at")
     list_filter = (ModeFilter, "status", "product_type")
     fields = (
         "in_dashboard", "id", "customer", "mode", "product_type", "request", "statement", "attempt", "status", "amount_money",
-        "fee_money", "method", "method_bin", "method_holder", "billing_name", "billing_email", "billing_phone", "billing_address",
+        "amount_refunded_money", "dispute", "fee_money", "method", "method_bin", "method_holder", "billing_name",
+        "billing_email", "billing_phone", "billing_address",
         "address_check", "description", "merchant_reference_id", "statement_descriptor", "custom_fields", "metadata",
         "payment_intent_id", "gateway", "gateway_reference", "failure_code", "failure_message", "authorized_at", "paid_at",
         "created_by", "created_at", "updated_at",
@@ -79,7 +103,7 @@ class RequestAdmin(BillAdmin):
 
 
 @admin.register(Attempt, site=site)
-class AttemptAdmin(ReadOnlyAdmin):
+class AttemptAdmin(ByIdAdmin):
     """What was tried at a gateway: the first place to look when a payment hangs."""
 
     list_display = ("id", "kind", "target_id", "gateway", "state", "mode", "tries", "touched_at")
@@ -90,8 +114,85 @@ class AttemptAdmin(ReadOnlyAdmin):
         "sent_at", "settled_at", "touched_at", "created_at",
     )  # fmt: skip
 
-    def find(self, queryset, text):
-        if not PUBLIC_ID.fullmatch(text):
-            return queryset.none()
+    named_by = ("pk", "target_id", "customer")
 
-        return queryset.filter(pk=text) | queryset.filter(target_id=text) | queryset.filter(customer=text)
+
+@admin.register(Refund, site=site)
+class RefundAdmin(BillAdmin):
+    list_display = ("__str__", "payment", "customer", "status", "reason", "mode", "created_at")
+    list_filter = (ModeFilter, "status", "reason", "destination")
+    list_select_related = ("customer", "payment")
+    fields = (
+        "in_dashboard", "id", "payment", "customer", "mode", "status", "amount_money", "reason", "remarks",
+        "merchant_reference_id", "destination", "failure_code", "failure_message", "gateway", "gateway_reference", "metadata",
+        "succeeded_at", "created_by", "created_at", "updated_at",
+    )  # fmt: skip
+
+
+@admin.register(Dispute, site=site)
+class DisputeAdmin(ByIdAdmin):
+    list_display = ("__str__", "payment", "customer", "status", "reason", "mode", "opened_at")
+    list_filter = (ModeFilter, "status")
+    list_select_related = ("customer", "payment")
+    search_help_text = "The whole ID of the dispute, its payment or its customer"
+    named_by = ("pk", "payment", "customer")
+    fields = (
+        "in_dashboard", "id", "payment", "customer", "mode", "status", "amount_money", "reason", "gateway", "gateway_reference",
+        "opened_at", "closed_at",
+    )  # fmt: skip
+
+    def page_of(self, obj):
+        return obj.payment
+
+
+@admin.register(BalanceEntry, site=site)
+class BalanceEntryAdmin(ByIdAdmin):
+    list_display = ("customer", "amount_money", "kind", "reason", "mode", "created_at")
+    list_filter = (ModeFilter, "kind")
+    list_select_related = ("customer",)
+    search_help_text = "The whole ID of the entry, its customer, statement, payment or refund"
+    named_by = ("pk", "customer", "statement", "payment", "refund")
+    fields = (
+        "in_dashboard", "id", "customer", "mode", "amount_money", "kind", "reason", "statement", "payment", "refund",
+        "created_by", "created_at",
+    )  # fmt: skip
+
+    def page_of(self, obj):
+        return obj.customer
+
+
+@admin.register(Reminder, site=site)
+class ReminderAdmin(ByIdAdmin):
+    list_display = ("statement", "kind", "mode", "created_at")
+    list_filter = ("kind",)
+    list_select_related = ("statement",)
+    search_help_text = "The whole ID of the reminder or of its statement"
+    named_by = ("pk", "statement")
+    fields = ("in_dashboard", "id", "statement", "mode", "kind", "created_at")
+
+    @admin.display(description="Mode")
+    def mode(self, obj):
+        return "Live" if obj.statement.livemode else "Test"
+
+    def page_of(self, obj):
+        return obj.statement
+
+
+@admin.register(WebhookDelivery, site=site)
+class DeliveryAdmin(ByIdAdmin):
+    """What a gateway reported, without its body: the dashboard's page shows that with secrets hidden."""
+
+    list_display = ("type", "event_id", "gateway", "state", "mode", "deliveries", "tries", "received_at")
+    list_filter = (ModeFilter, "state")
+    search_help_text = "The whole ID of the delivery, of its event, or of what it is about at the gateway"
+    named_by = ("pk",)
+    fields = (
+        "in_dashboard", "id", "mode", "gateway", "event_id", "type", "object_kind", "remote_id", "state", "deliveries", "tries",
+        "error", "received_at", "touched_at", "processed_at",
+    )  # fmt: skip
+
+    def find(self, queryset, text):
+        return super().find(queryset, text) | queryset.filter(Q(event_id=text) | Q(remote_id=text))
+
+    def get_queryset(self, request):
+        return super().get_queryset(request).defer("body")

@@ -23,6 +23,7 @@ EXPIRIES = {  # minutes -> in words
 }
 ICONS = {
     "card": "credit-card",
+    "bank_account": "landmark",
     "bank_transfer": "landmark",
     "bank_redirect": "landmark",
     "cash": "wallet",
@@ -30,6 +31,7 @@ ICONS = {
 }
 HINTS = {
     "card": "Credit and debit cards",
+    "bank_account": "Debited from a bank account",
     "bank_transfer": "Straight from a bank account",
     "bank_redirect": "Through the bank's own page",
     "cash": "At a counter",
@@ -75,6 +77,9 @@ class RequestForm(KitForm):
     expires = forms.TypedChoiceField(
         label="Link expires", coerce=int, choices=list(EXPIRIES.items()), initial=int(USUAL.total_seconds() // 60)
     )
+    authorize_only = forms.BooleanField(
+        required=False, label="Authorise now, capture later", help_text="The card is checked and the amount held; you capture it."
+    )
     metadata = MetadataField(required=False, label="Metadata")
     method = forms.MultipleChoiceField(widget=forms.MultipleHiddenInput)
     form_key = forms.RegexField(r"^[0-9a-f]{32}$", widget=forms.HiddenInput)
@@ -95,7 +100,7 @@ class RequestForm(KitForm):
 def values_of(data):
     """The cleaned RequestForm as the domain function takes it."""
     money, minutes = data["amount"], data["expires"]
-    kept = {n: data[n] for n in ("country", "description", "merchant_reference_id", "metadata", "form_key")}
+    kept = {n: data[n] for n in ("country", "description", "merchant_reference_id", "authorize_only", "metadata", "form_key")}
     expires_at = timezone.now() + timedelta(minutes=minutes)
     return kept | {"amount": money.minor, "currency": money.currency, "method_types": data["method"], "expires_at": expires_at}
 

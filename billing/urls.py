@@ -1,16 +1,52 @@
 from django.urls import path
 
-from billing.views import payments, requests, statements
+from billing.views import attempts, builder, credit, deliveries, payments, refunds, requests, sandbox_log, sending, statements
 
 app_name = "billing"
 
 urlpatterns = [
     path("statements/", statements.StatementList.as_view(), name="statements"),
+    path("statements/new/", builder.StatementNew.as_view(), name="statement_new"),
+    path("statements/customers/", builder.CustomerHits.as_view(), name="statement_customers"),
     path("statements/<id:pk>/", statements.StatementDetail.as_view(), name="statement"),
+    path("statements/<id:pk>/edit/", builder.StatementEdit.as_view(), name="statement_edit"),
+    path("statements/<id:pk>/finalize/", statements.StatementFinalize.as_view(), name="statement_finalize"),
+    path("statements/<id:pk>/delete/", statements.StatementDelete.as_view(), name="statement_delete"),
+    path("statements/<id:pk>/duplicate/", statements.StatementDuplicate.as_view(), name="statement_duplicate"),
+    path("statements/<id:pk>/void/", statements.StatementVoid.as_view(), name="statement_void"),
+    path("statements/<id:pk>/uncollectible/", statements.StatementUncollectible.as_view(), name="statement_uncollectible"),
+    path("statements/<id:pk>/fulfil/", statements.StatementFulfil.as_view(), name="statement_fulfil"),
+    path("statements/<id:pk>/unfulfil/", statements.StatementUnfulfil.as_view(), name="statement_unfulfil"),
+    path("statements/<id:pk>/metadata/", statements.StatementMetadata.as_view(), name="statement_metadata"),
+    path("statements/<id:pk>/record-payment/", statements.StatementRecordPayment.as_view(), name="statement_record_payment"),
+    path("statements/<id:pk>/apply-credit/", credit.StatementApplyCredit.as_view(), name="statement_apply_credit"),
+    path("statements/<id:pk>/qr.svg", statements.StatementQr.as_view(), name="statement_qr"),
+    path("statements/<id:pk>/send/", sending.StatementSend.as_view(), name="statement_send"),
+    path("statements/<id:pk>/remind/", sending.StatementRemind.as_view(), name="statement_remind"),
+    path("statements/<id:pk>/reminders/", sending.StatementPause.as_view(), name="statement_pause"),
+    path("statements/<id:pk>/promise/", sending.StatementPromise.as_view(), name="statement_promise"),
+    path("statements/<id:pk>/statement.pdf", sending.StatementPdf.as_view(), name="statement_pdf"),
     path("payments/", payments.PaymentList.as_view(), name="payments"),
     path("payments/<id:pk>/", payments.PaymentDetail.as_view(), name="payment"),
+    path("payments/<id:pk>/edit/", payments.PaymentEdit.as_view(), name="payment_edit"),
+    path("payments/<id:pk>/refund/", refunds.PaymentRefund.as_view(), name="payment_refund"),
+    path("payments/<id:pk>/capture/", refunds.PaymentCapture.as_view(), name="payment_capture"),
+    path("payments/<id:pk>/release/", refunds.PaymentRelease.as_view(), name="payment_release"),
+    path("payments/<id:pk>/receipt.pdf", sending.PaymentReceipt.as_view(), name="payment_receipt"),
+    path("refunds/", refunds.RefundList.as_view(), name="refunds"),
+    path("refunds/<id:pk>/", refunds.RefundDetail.as_view(), name="refund"),
+    path("attempts/", attempts.AttemptList.as_view(), name="attempts"),
+    path("attempts/<id:pk>/check/", attempts.AttemptCheck.as_view(), name="attempt_check"),
+    path("deliveries/", deliveries.DeliveryList.as_view(), name="deliveries"),
+    path("deliveries/<id:pk>/", deliveries.DeliveryDetail.as_view(), name="delivery"),
+    path("deliveries/<id:pk>/replay/", deliveries.DeliveryReplay.as_view(), name="delivery_replay"),
     path("payment-requests/", requests.RequestList.as_view(), name="requests"),
     path("payment-requests/<id:pk>/", requests.RequestDetail.as_view(), name="request"),
+    path("payment-requests/<id:pk>/send/", sending.RequestSend.as_view(), name="request_send"),
     path("payment-requests/<id:pk>/cancel/", requests.RequestCancel.as_view(), name="request_cancel"),
     path("payment-requests/<id:pk>/qr.svg", requests.RequestQr.as_view(), name="request_qr"),
+    path("sandbox-log/", sandbox_log.SandboxLog.as_view(), name="sandbox_log"),
+    path("sandbox-log/tick/", sandbox_log.SandboxTick.as_view(), name="sandbox_tick"),
+    path("sandbox-log/messages/<id:pk>/send/", sandbox_log.SandboxResend.as_view(), name="sandbox_resend"),
+    path("sandbox-log/disputes/<id:pk>/close/", sandbox_log.SandboxDisputeClose.as_view(), name="sandbox_dispute"),
 ]

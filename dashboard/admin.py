@@ -131,7 +131,8 @@ class SupportAdmin(admin.ModelAdmin):
 
     def lookup_allowed(self, lookup, value, request):
         name, _, kind = lookup.partition("__")
-        return name in self.list_filter and kind in LOOKUPS
+        own = [f.parameter_name for f in self.list_filter if not isinstance(f, str)]
+        return lookup in own or (name in self.list_filter and kind in LOOKUPS)
 
     def get_search_results(self, request, queryset, search_term):
         text = search.clean_query(search_term)

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.generic import TemplateView
 
-from billing.models import BillingStatement, Payment, PaymentRequest
+from billing.models import BillingStatement, Payment, PaymentRequest, Refund
 from customers.models import Customer
 from dashboard import search
 from dashboard.ids import HEX
@@ -32,6 +32,7 @@ NOUNS = [
         "Billing statements", BillingStatement.objects.one_off(), "billing:statements", "billing.view_statement", "receipt-text"
     ),
     Noun("Payments", Payment.objects.all(), "billing:payments", "billing.view_payment", "credit-card"),
+    Noun("Refunds", Refund.objects.all(), "billing:refunds", "billing.view_refund", "undo-2"),
     Noun("Payment requests", PaymentRequest.objects.all(), "billing:requests", "billing.view_paymentrequest", "link"),
 ]
 

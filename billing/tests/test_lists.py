@@ -230,10 +230,10 @@ def test_the_payment_export_has_exactly_the_columns_of_the_spec(as_max):
     assert (
         names
         == (
-            "id created_at paid_at status display_status product_type amount fee net_amount currency method_type method_brand "
-            "card_last4 customer_id customer_name customer_email billing_name billing_email billing_phone billing_country "
-            "description merchant_reference_id payment_intent_id billing_statement_number gateway_name gateway_reference "
-            "failure_code address_check custom_fields metadata"
+            "id created_at paid_at status display_status product_type amount fee net_amount amount_refunded currency "
+            "method_type method_brand card_last4 customer_id customer_name customer_email billing_name billing_email "
+            "billing_phone billing_country description merchant_reference_id payment_intent_id billing_statement_number "
+            "gateway_name gateway_reference failure_code address_check custom_fields metadata"
         ).split()
     )
     assert (row["id"], row["display_status"], row["amount"], row["net_amount"]) == (payment.pk, "Succeeded", "48.50", "48.50")

@@ -41,7 +41,7 @@ def ask(client, customer, **fields):
 # --- step 1 -------------------------------------------------------------------------------------------------
 def test_step_one_offers_the_methods_a_gateway_of_this_mode_takes(as_max, marta):
     page = as_max.get(url_of(marta)).content.decode()
-    assert re.findall(r'type="checkbox" name="method" value="(\w+)" checked', page) == ["card"]
+    assert re.findall(r'type="checkbox" name="method" value="(\w+)" checked', page) == ["card", "bank_account"]
 
 
 def test_next_without_a_method_stays_and_says_so(as_max, marta):

@@ -11,6 +11,7 @@ from django.utils import timezone
 from billing.domain.payments import record_payment
 from billing.models import BillingStatement, Payment
 from billing.tests.factories import make_customer, make_open_statement, make_request
+from customers.views import CustomerList
 
 pytestmark = pytest.mark.django_db
 
@@ -188,3 +189,11 @@ def test_the_panel_names_the_latest_payments(as_sue, marta):
     panel = as_sue.get(f"{marta.get_absolute_url()}panel/", headers={"HX-Request": "true"}).content.decode()
     assert "Order 7" in panel
     assert "$48.50" in panel
+
+
+def test_a_statement_that_falls_due_while_the_process_lives_makes_its_customer_overdue(as_sue, marta):
+    """A view keeps its queryset for as long as the process lives: its clock must not stand still."""
+    make_open_statement(marta, due_at=timezone.now() - timedelta(seconds=1))
+
+    assert [c.delinquent for c in CustomerList.queryset.filter(pk=marta.pk)] == [True]
+    assert "STATEMENT_TIMESTAMP" in str(CustomerList.queryset.query) or "NOW" in str(CustomerList.queryset.query)

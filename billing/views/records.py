@@ -6,6 +6,7 @@ from django.shortcuts import get_object_or_404
 from django.utils.functional import cached_property
 from django.views.generic.base import ContextMixin
 
+from billing.views.exports import ChoosesColumns
 from customers.models import Customer
 from dashboard.ids import HEX
 from dashboard.models import Event
@@ -15,10 +16,11 @@ _ID = re.compile(rf"(?:[a-z]+_)?{HEX}")
 WIDE = ("search", "metadata", "customer__search", "customer__metadata", "customer__description")  # no column of a list shows them
 
 
-class RecordList(ListView):
+class RecordList(ChoosesColumns, ListView):
     """A list in which a pasted ID, or another exact name of one row, leads straight to it."""
 
     exact = ""  # the column of that other name
+    audited = True
 
     def jump(self):
         text = self.request.GET.get("q", "").strip()
@@ -33,12 +35,17 @@ class RecordDetail(DetailView):
     """One record's page, with what happened to it and the warnings about its customer."""
 
     def get_context_data(self, **kwargs):
-        return super().get_context_data(history=history(self.object), warnings=warnings(self.object.customer), **kwargs)
+        told = history(self.object, *self.told_here())
+        return super().get_context_data(history=told, warnings=warnings(self.object.customer), **kwargs)
+
+    def told_here(self):
+        """The IDs of other records whose events belong on this page too."""
+        return ()
 
 
-def history(record):
-    """The events about one record, newest first."""
-    return Event.objects.filter(object_id=record.pk).select_related("by").order_by("-pk")[:20]
+def history(record, *others):
+    """The events about one record and others told with it, newest first."""
+    return Event.objects.filter(object_id__in=[record.pk, *others]).select_related("by").order_by("-pk")[:20]
 
 
 def warnings(customer):

@@ -28,8 +28,16 @@ EVERYONE_OUTSIDE = {  # strangers are answered: liveness, the sign-in, the payer
     "accounts/2fa/authenticate/",
     "admin/login/",  # leads on to ours
     "pay/checkout/<slug:token>/",
+    "pay/checkout/<slug:token>/receipt/<id:payment>/",
+    "pay/checkout/<slug:token>/receipt/<id:payment>/receipt.pdf",
+    "pay/bill/<slug:token>/",
+    "pay/bill/<slug:token>/statement.pdf",
+    "pay/bill/<slug:token>/receipt/<id:payment>/",
+    "pay/bill/<slug:token>/receipt/<id:payment>/receipt.pdf",
     "pay/return/<id:attempt>/",
     "sandbox/checkout/<id:pk>/",
+    "sandbox/authenticate/<id:pk>/",
+    "webhooks/<slug:gateway>/",  # the signature says who it is
 }
 ANYONE_SIGNED_IN = {  # one's own session and sign-in
     "",
@@ -112,7 +120,9 @@ def _walk(patterns, path, namespace):
 
 def argument(route, name, world):
     """The record a parameter of a route is about."""
-    if name in ("customer", "token", "attempt", "uidb36", "key", "app_label", "url", "content_type_id"):
+    if route.path.startswith(("pay/bill/", "pay/checkout/<slug:token>/receipt/")):
+        return getattr(world, f"{'bill' if 'bill' in route.path else 'paid'}_{name}")
+    if name in ("customer", "token", "attempt", "uidb36", "key", "app_label", "url", "content_type_id", "gateway"):
         return getattr(world, name)
     if route.path.startswith("admin/"):
         return getattr(world, route.path.split("/")[2] if name == "object_id" and "admin/r/" not in route.path else "customer")
@@ -124,13 +134,20 @@ def argument(route, name, world):
 
 KINDS = [  # the first word found in a path says what its pk is
     ("lists/views/", "view"),
+    ("outbox/", "mail"),
     ("sandbox/checkout/", "sandbox_checkout"),
+    ("sandbox/authenticate/", "sandbox_charge"),
+    ("sandbox-log/messages/", "sandbox_message"),
+    ("sandbox-log/disputes/", "sandbox_dispute"),
     ("/addresses/", "address"),
     ("/comments/", "comment"),
     ("imports/", "import_run"),
     ("statements/", "billingstatement"),
     ("payment-requests/", "paymentrequest"),
     ("payments/", "payment"),
+    ("refunds/", "refund"),
+    ("attempts/", "attempt"),
+    ("deliveries/", "webhookdelivery"),
     ("customers/", "customer"),
 ]
 
@@ -139,13 +156,15 @@ def make_world(by):
     """One test-mode record of every kind, by public id, and what else a path needs."""
     from allauth.account.utils import user_pk_to_url_str
 
-    from billing.domain.checkouts import start_payment
+    from billing.domain.checkouts import check_again, start_payment
     from billing.domain.payments import record_payment
+    from billing.domain.refunds import create_refund
+    from billing.gateways.sandbox import models as sandbox
     from billing.models import Attempt
-    from billing.tests.factories import make_open_statement, make_request
+    from billing.tests.factories import make_delivery, make_dispute, make_open_statement, make_request, submit_card
     from customers.tests.factories import make_address, make_comment, make_customer
     from dashboard.imports import runs
-    from dashboard.models import Event, SavedView
+    from dashboard.models import Event, Mail, SavedView
 
     customer = make_customer(by=by, email="walk@example.com", phone="+639175550123", metadata={"crm": "walk-77"})
     request = make_request(customer, by=by)
@@ -153,6 +172,12 @@ def make_world(by):
     payment = record_payment(customer, amount=100, currency="USD", by=by)
     start_payment(request)
     attempt = Attempt.objects.get()
+    part = record_payment(customer, amount=100, currency="USD", statement=statement, by=by)
+    paid = make_request(customer, by=by)
+    submit_card(start_payment(paid))
+    check_again(paid)
+    refund = create_refund(payment, amount=40, reason="others", destination="credit", by=by)
+    charge = sandbox.SandboxCharge.objects.first()
     upload = io.BytesIO(b"name,email\nAna,ana@example.com\n")
     upload.name, upload.size = "walk.csv", 31
     run = runs.start_import(upload, importer="customers", livemode=False, by=by)
@@ -163,14 +188,28 @@ def make_world(by):
         comment=make_comment(customer, by=by).pk,
         import_run=run.pk,
         view=view.pk,
+        mail=Mail.objects.get(object_id=paid.payments.get().pk).pk,
         user=by.pk,
         event=Event.objects.latest().pk,
         billingstatement=statement.pk,
         payment=payment.pk,
+        refund=refund.pk,
+        balanceentry=refund.balance_entries.get().pk,
+        dispute=make_dispute(payment).pk,
+        reminder=statement.reminders.create(kind="overdue").pk,
+        webhookdelivery=make_delivery().pk,
         paymentrequest=request.pk,
         attempt=attempt.pk,
         sandbox_checkout=attempt.remote_id,
+        sandbox_charge=charge.pk,
+        sandbox_message=sandbox.SandboxDelivery.objects.first().pk,
+        sandbox_dispute=sandbox.SandboxDispute.objects.create(charge=charge, amount=charge.amount).pk,
+        gateway="sandbox",
         token=request.token,
+        bill_token=statement.token,
+        bill_payment=part.pk,
+        paid_token=paid.token,
+        paid_payment=paid.payments.get().pk,
         uidb36=user_pk_to_url_str(by),
         key="abc-def",
         app_label="customers",
