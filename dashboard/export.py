@@ -103,21 +103,55 @@ def _copied(queryset, columns, viewer):
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_STREAMING, [settings.TIME_ZONE])
         with cursor.copy(cursor.mogrify(f"COPY ({sql}) TO STDOUT WITH (FORMAT csv, NULL E'\\x01')", params)) as copy:
-            for chunk in _chunks(map(bytes, copy)):
-                yield chunk.replace(_NULL, b"")
+            for rows in _arriving(copy):
+                yield _ended(rows).replace(_NULL, b"")
+
+
+def _arriving(copy):
+    """Lists of rows, CHUNK bytes each. What has arrived is taken from libpq itself; psycopg waits for more, a row at a time."""
+    take, held, size = copy.connection.pgconn.get_copy_data, [], 0
+    while True:
+        length, row = take(1)
+        if not length:  # nothing here yet
+            row = copy.read()
+            length = len(row)
+        if length <= 0:
+            break
+        held.append(row)
+        size += length
+        if size >= CHUNK:
+            yield held
+            held, size = [], 0
+    if length:
+        _check_end(copy.connection.pgconn)
+    yield held
+
+
+def _check_end(pgconn):
+    """Raise what ended the COPY, unless it came to its end."""
+    from psycopg.errors import error_from_result  # only where PostgreSQL is used
+    from psycopg.pq import ExecStatus
+
+    while result := pgconn.get_result():
+        if result.status != ExecStatus.COMMAND_OK:
+            raise error_from_result(result)
 
 
 def _chunks(blocks):
-    """Blocks joined to CHUNK bytes, with CRLF line ends: stored text holds no carriage return."""
+    """Blocks joined to CHUNK bytes, with CRLF line ends."""
     held, size = [], 0
     for block in blocks:
         held.append(block)
         size += len(block)
         if size >= CHUNK:
-            yield b"".join(held).replace(b"\n", b"\r\n")
+            yield _ended(held)
             held, size = [], 0
-    if held:
-        yield b"".join(held).replace(b"\n", b"\r\n")
+    yield _ended(held)
+
+
+def _ended(blocks):
+    """Blocks as one, with CRLF line ends: stored text holds no carriage return."""
+    return b"".join(blocks).replace(b"\n", b"\r\n")
 
 
 def _sql(template):

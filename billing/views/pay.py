@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from billing.domain import attempts, checkouts, payables, visits
+from billing.domain.statements import default_description
 from billing.models import Attempt, BillingStatement, Payment, PaymentRequest
 from billing.models.links import hash_token
 from billing.views.public import TRIES, LinkView, PublicView, address_of, limit
@@ -132,7 +133,7 @@ def statement_facts(statement):
     due = statement.payable
     return {
         "amount": statement.amount_remaining_money if due else statement.total_money,
-        "about": statement.description,
+        "about": "" if statement.description == default_description(statement.number) else statement.description,
         "statement": statement,
         "billed_to": address_lines(statement.bill_to_address or {}),
         "lines": list(statement.lines.all()),
