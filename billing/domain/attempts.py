@@ -97,6 +97,16 @@ def ask(attempt, operation, *, apply):
     return apply(answer)
 
 
+def settle(attempt, find_out):
+    """Run find_out(attempt) and bring the attempt up to date: someone else may have settled it meanwhile."""
+    try:
+        find_out(attempt)
+    except UnderWay:
+        pass
+    attempt.refresh_from_db()
+    return attempt
+
+
 def mark_sent(attempt):
     """Note that the call goes out now. Raises UnderWay when the attempt was settled in the meantime."""
     if hash_body(attempt.request) != attempt.request_hash:

@@ -56,13 +56,7 @@ def _write(payment, kind, amount):
 
 def settle_attempt(attempt, *, by=None):
     """Send a capture or release, again under the same key, and apply the answer. The attempt is changed in place."""
-    if attempt.is_open:
-        try:
-            _send(attempt, by)
-        except attempts.UnderWay:  # someone else settled it meanwhile
-            pass
-        attempt.refresh_from_db()
-    return attempt
+    return attempts.settle(attempt, lambda found: _send(found, by)) if attempt.is_open else attempt
 
 
 def _send(attempt, by):

@@ -103,13 +103,7 @@ def _body(payment, token, capture):
 
 def settle_attempt(attempt):
     """Send a charge, again under the same key and body, and apply the answer. The attempt is changed in place."""
-    if attempt.is_open:
-        try:
-            _send(attempt)
-        except attempts.UnderWay:  # someone else settled it meanwhile
-            pass
-        attempt.refresh_from_db()
-    return attempt
+    return attempts.settle(attempt, _send) if attempt.is_open else attempt
 
 
 def _send(attempt):

@@ -79,12 +79,7 @@ def settle_attempt(attempt):
 
 
 def _look(attempt):
-    try:
-        _ask(attempt) if attempt.remote_id else _send(attempt)
-    except attempts.UnderWay:  # someone else settled it meanwhile
-        pass
-    attempt.refresh_from_db()
-    return attempt
+    return attempts.settle(attempt, _ask if attempt.remote_id else _send)
 
 
 def _call(attempt):

@@ -140,13 +140,7 @@ def _body(refund, payment):
 # --- the call, and what comes of it ----------------------------------------------------------------------
 def settle_attempt(attempt):
     """Send a refund, again under the same key and body, and apply the answer. Safe to repeat. The attempt is changed in place."""
-    if attempt.is_open:
-        try:
-            _send(attempt)
-        except attempts.UnderWay:  # someone else settled it meanwhile
-            pass
-        attempt.refresh_from_db()
-    return attempt
+    return attempts.settle(attempt, _send) if attempt.is_open else attempt
 
 
 def _send(attempt):
