@@ -14,7 +14,11 @@ from dashboard import first_start
 from dashboard.bench.databases import Databases
 from dashboard.states import DomainError
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("ready")]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("ready"),
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded"),  # the test runner's own
+]
 
 
 @pytest.fixture(scope="module")
