@@ -279,7 +279,11 @@ class RecordPaymentForm(OnceForm):
         help_text="A receipt or transfer number. The customer never sees it.",
     )
 
-    field_order = ["amount", "method", "paid_on", "reference", "form_key"]
+    email = forms.EmailField(
+        required=False, label="Payer's email", help_text="If the customer used another one: it becomes the customer's."
+    )
+
+    field_order = ["amount", "method", "paid_on", "reference", "email", "form_key"]
 
     def __init__(self, *args, remaining, **kwargs):
         self.base_fields = {"amount": MoneyField(label="Amount", currencies=[remaining.currency]), **self.base_fields}

@@ -10,6 +10,7 @@ from billing.domain.balance import move_balance
 from billing.domain.sending import queue_receipt
 from billing.gateways.base import ChargeStatus, CheckoutStatus
 from billing.models import Attempt, BalanceEntry, BillingStatement, CustomerTotal, Payment, PaymentRequest
+from customers.domain import take_email
 from dashboard import events, states
 from dashboard.money import Money
 from dashboard.states import DomainError
@@ -172,10 +173,12 @@ def record_payment(
     description="",
     merchant_reference_id="",
     metadata=None,
+    email="",
     form_key="",
 ):
     """Note money received elsewhere: a paid payment of `amount` minor units, of no gateway. It pays off `statement`.
 
+    `email`, when the payer gave one, becomes the customer's, unless a later statement or payment set it (R-13).
     A statement's open gateway page must be closed first (checkouts.close_checkout). One form_key makes one payment.
     Raises DomainError when the statement takes no payment, or not this one.
     """
@@ -186,6 +189,8 @@ def record_payment(
         payables.refuse_if_paying(statement)
         refuse_unowed(statement, customer, Money(amount, currency))
     at = paid_at or timezone.now()
+    if email:
+        customer = take_email(customer, email=email, at=at, by=by)
     product_type = product_type or (Payment.Product.STATEMENT if statement else Payment.Product.API)
     payment = Payment(
         livemode=customer.livemode,
@@ -197,7 +202,7 @@ def record_payment(
         currency=currency,
         method_type=method_type,
         billing_name=customer.name,
-        billing_email=customer.email,
+        billing_email=email or customer.email,
         billing_phone=customer.phone,
         billing_address=frozen_address(customer),
         description=description,

@@ -2,10 +2,13 @@
 
 import shutil
 from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 from io import StringIO
 
 import pytest
 from django.core.management import call_command
+from django.utils import timezone
 
 from billing import gateways
 from billing.domain import captures, charges, checkouts, payments, statements
@@ -17,6 +20,7 @@ from billing.gateways.sandbox.gateway import SandboxGateway
 from billing.models import Attempt, CustomerTotal, Payment
 from billing.tests.factories import make_customer, make_open_statement, make_request, submit_card
 from customers.domain import archive_customer
+from dashboard.models import Event
 from dashboard.states import DomainError
 
 pytestmark = pytest.mark.django_db
@@ -259,3 +263,19 @@ def test_cash_is_not_recorded_while_the_customer_pays(max):
 
     with pytest.raises(DomainError, match="paying this right now"):
         payments.record_payment(statement.customer, amount=1000, currency="USD", by=max, statement=statement)
+
+
+# --- the e-mail of the latest statement or payment -----------------------------------------------------------
+def test_the_email_of_a_payment_becomes_the_customers_and_an_older_ones_does_not(max):
+    customer = make_customer(by=max)
+    was = customer.email
+    now = timezone.now()
+    record = partial(payments.record_payment, customer, amount=500, currency="USD", by=max)
+
+    newer = record(email="new@example.com", paid_at=now)
+    record(email="older@example.com", paid_at=now - timedelta(minutes=1))
+
+    customer.refresh_from_db()
+    assert (customer.email, newer.billing_email) == ("new@example.com", "new@example.com")
+    changed = Event.objects.filter(object_id=customer.pk, type="customer.updated")
+    assert [e.changes["email"] for e in changed] == [[was, "new@example.com"]]

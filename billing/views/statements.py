@@ -335,6 +335,7 @@ class StatementRecordPayment(StatementMixin, ActionView):
             paid_at=self.form.paid_at,
             description=self.object.description,
             merchant_reference_id=data["reference"],
+            email=data["email"],
             form_key=data["form_key"],
         )
         return f"{money} is recorded as paid."
