@@ -84,11 +84,6 @@ class LineForm(KitForm):
         data = self.cleaned_data
         return (data["description"], data["quantity"], data["price"]) if data else None
 
-    @property
-    def errors_by_field(self):
-        """(BoundField, its errors) of what is wrong."""
-        return [(field, field.errors) for field in self if field.errors]
-
 
 def as_typed(items):
     """Line items as a browser would send them back."""

@@ -95,10 +95,6 @@ class KitForm(KitFormMixin, forms.Form):
     """The base of every form."""
 
 
-class KitModelForm(KitFormMixin, forms.ModelForm):
-    """The base of a form that takes its fields from a model. It is never saved: domain functions write."""
-
-
 class PhoneField(forms.CharField):
     """A phone number in any usual spelling; cleans to E.164 or "".
 

@@ -156,7 +156,7 @@ def send(pk, now=None):
         raise
     except Unwanted as why:
         return _close(mail, State.HELD, error=str(why))
-    except Exception as error:
+    except Exception as error:  # whatever it is, the mail is tried again and the outbox says why
         return _note_failure(mail, error, now)
     return _close(mail, State.SENT, sent_at=timezone.now())
 

@@ -1,8 +1,9 @@
 """Charging a saved method without the payer: the payment is written first, as processing, and then the call is made."""
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from billing.domain import attempts, payables, payments
+from billing.domain.once import made_before, make_once
 from billing.gateways import gateway_for
 from billing.gateways.base import ChargeRequest, Declined
 from billing.models import Attempt, Payment
@@ -52,29 +53,18 @@ def charge_method(
         created_by=by,
         **fields,
     ).derive()
-    try:
-        made = _made_before(payment) or _write(payment, token, capture, by)
-    except IntegrityError:  # the same form, sent twice at the same moment
-        if not (made := _made_before(payment)):
-            raise
+    made = make_once(payment, lambda: _write(payment, token, capture, by), same=_SAME_FORM)
     if made.attempt.is_open:
         settle_attempt(made.attempt)
     made.refresh_from_db()
     return made
 
 
-def _made_before(payment):
-    found = payment.form_key and Payment.objects.select_related("attempt").filter(form_key=payment.form_key).first()
-    if found and any(getattr(found, n) != getattr(payment, n) for n in _SAME_FORM):
-        raise DomainError("This form made another payment already. Open a new form. No further money moved.")
-    return found or None
-
-
 @transaction.atomic
 def _write(payment, token, capture, by):
     """Step 1: the payment, pending, and its attempt. What it pays is locked: nothing else may be paying it."""
     refuse_archived(Customer.objects.select_for_update(no_key=True).get(pk=payment.customer_id))
-    if found := _made_before(payment):
+    if found := made_before(payment, same=_SAME_FORM):
         return found
     if payment.statement_id:
         statement = payables.lock(payment.statement_id)

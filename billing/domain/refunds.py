@@ -6,14 +6,15 @@ at once only those succeed that fit; a database constraint stands behind it.
 
 from dataclasses import replace
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
 from billing.domain import attempts
 from billing.domain.balance import move_balance
+from billing.domain.once import make_once
 from billing.gateways import gateway_for
-from billing.gateways.base import DisputeStatus, Failure, Kind, RefundRequest, RefundStatus
+from billing.gateways.base import DisputeStatus, Failure, RefundRequest, RefundStatus
 from billing.models import Attempt, BalanceEntry, Dispute, Payment, Refund
 from dashboard import events, states
 from dashboard.money import Money
@@ -56,23 +57,11 @@ def create_refund(
         form_key=form_key,
         created_by=by,
     ).derive()
-    try:
-        made = _made_before(refund) or _write(refund, by)
-    except IntegrityError:  # the same form, sent twice at the same moment
-        if not (made := _made_before(refund)):
-            raise
+    made = make_once(refund, lambda: _write(refund, by), same=_SAME_FORM)
     if attempt := Attempt.objects.open().for_target(made, Attempt.Kind.REFUND).first():
         settle_attempt(attempt)
     made.refresh_from_db()
     return made
-
-
-def _made_before(refund):
-    """The refund this form made already, or None. The same form with other content is refused."""
-    found = refund.form_key and Refund.objects.filter(form_key=refund.form_key).first()
-    if found and any(getattr(found, n) != getattr(refund, n) for n in _SAME_FORM):
-        raise DomainError(f"This form made the {found} already. Open a new form for another one. No further money moved.")
-    return found or None
 
 
 @transaction.atomic
@@ -251,8 +240,3 @@ def _apply_dispute(payment, result):
     if payment.dispute != newest.status:
         payment.dispute = newest.status
         Payment.objects.filter(pk=payment.pk).update(dispute=newest.status)
-
-
-def fetch_refund(refund):
-    """Ask the gateway about a refund that is pending there, and apply the answer. GatewayErrors rise."""
-    return apply_refund(refund.payment, gateway_for(refund.gateway).fetch(Kind.REFUND, refund.gateway_reference))

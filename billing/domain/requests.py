@@ -2,10 +2,11 @@
 
 from datetime import timedelta
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from billing.domain import checkouts, payables
+from billing.domain.once import make_once
 from billing.gateways import gateways_for, method_types_for
 from billing.models import Attempt, PaymentRequest
 from customers.domain import refuse_archived
@@ -59,12 +60,7 @@ def create_payment_request(
         created_by=by,
     )
     _refuse_shape(request)
-    try:
-        return _made_before(request) or _save(request.seal().derive(), by)
-    except IntegrityError:  # the same form, sent twice at the same moment
-        if found := _made_before(request):
-            return found
-        raise
+    return make_once(request, lambda: _save(request.seal().derive(), by), same=_SAME_FORM)
 
 
 def _refuse_shape(request):
@@ -87,14 +83,6 @@ def limits(livemode, currency):
     if not found:
         raise DomainError(f"No gateway takes {currency} in this mode.")
     return Money(min(low for low, _ in found), currency), Money(max(high for _, high in found), currency)
-
-
-def _made_before(request):
-    """The request this form made already, or None. The same form with other content is refused."""
-    found = request.form_key and PaymentRequest.objects.filter(form_key=request.form_key, livemode=request.livemode).first()
-    if found and any(getattr(found, n) != getattr(request, n) for n in _SAME_FORM):
-        raise DomainError(f"This form made the request “{found}” already. Open a new form for another one.")
-    return found or None
 
 
 @transaction.atomic

@@ -8,6 +8,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from billing.domain import checkouts, credit, payables
+from billing.domain.once import make_once
 from billing.domain.payments import frozen_address
 from billing.domain.requests import limits
 from billing.gateways import gateways_for
@@ -53,34 +54,18 @@ def create_statement(customer, *, lines, currency, by, email="", form_key="", cr
     )
     items = make_lines(statement, lines)
     set_amounts(statement, items)
-    try:
-        return _made_before(statement, items) or _save_new(statement, items, email, by)
-    except IntegrityError:  # the same form, sent twice at the same moment
-        if found := _made_before(statement, items):
-            return found
-        raise
+    return make_once(
+        statement,
+        lambda: _save_new(statement, items, email, by),
+        same=_SAME_FORM,
+        alike=lambda found: _told(found.lines.all()) == _told(items),
+    )
 
 
 def _editable(fields):
     if unknown := set(fields) - set(EDITABLE):
         raise TypeError(f"A statement's {', '.join(sorted(unknown))} cannot be set.")
     return fields | {"metadata": fields.get("metadata") or {}}
-
-
-def _made_before(statement, items):
-    """The statement this form made already, or None. The same form with other content is refused."""
-    made = BillingStatement.objects.filter(form_key=statement.form_key, livemode=statement.livemode)
-    found = statement.form_key and made.first()
-    if found and (
-        any(getattr(found, n) != getattr(statement, n) for n in _SAME_FORM) or _told(found.lines.all()) != _told(items)
-    ):
-        raise DomainError(f"This form made “{found}” already. Open a new form for another statement.")
-    return found or None
-
-
-def _same_content(found, statement, items):
-    columns = all(getattr(found, n) == getattr(statement, n) for n in _SAME_FORM)
-    return columns and _told(found.lines.all()) == _told(items)
 
 
 @transaction.atomic

@@ -16,7 +16,6 @@ from billing.gateways.base import (
     ChargeStatus,
     Kind,
     MethodSummary,
-    OutcomeUnknown,
     PaymentResult,
     RefundResult,
     RefundStatus,
@@ -79,19 +78,6 @@ class FileBank:
         if (entry["operation"], entry["body"]) != (operation, body):
             raise Rejected("This key was used before for something else.")
         return entry
-
-
-class SilentBank(FileBank):
-    """The same, but every answer is lost the first time: what a broken line does."""
-
-    heard = set()
-
-    def charge(self, request, *, key):
-        answer = super().charge(request, key=key)
-        if key not in self.heard:
-            self.heard.add(key)
-            raise OutcomeUnknown("The bank's answer did not arrive.")
-        return answer
 
 
 def _payment(entry):

@@ -28,10 +28,6 @@ class PaymentQuerySet(models.QuerySet):
         """The five newest, for the customer's panel."""
         return self.order_by("-created_at", "-id")[:5]
 
-    def recent_other(self):
-        """The five newest that belong to no billing statement."""
-        return self.other_products().recent()
-
 
 class Payment(models.Model):
     """Money that moved, is moving, or did not. Written by billing.domain.payments and by imports alone."""

@@ -177,7 +177,7 @@ def test_the_same_form_with_other_content_is_refused(as_max):
     again = as_max.post(NEW, typed(CUPS, customer=customer.pk))
 
     assert (again.status_code, LineItem.objects.get().description) == (422, "Coffee beans, 5 kg")
-    assert "made “Draft" in again.text
+    assert "made the billing statement “Draft" in again.text
 
 
 @pytest.mark.django_db(transaction=True)

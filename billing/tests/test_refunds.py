@@ -99,7 +99,7 @@ def test_one_form_makes_one_refund():
 
     assert first == second
     assert SandboxRefund.objects.count() == Refund.objects.count() == 1
-    refused(payment, 2000, "made the Refund of", form_key="f1")
+    refused(payment, 2000, "made the refund", form_key="f1")
 
 
 def test_a_refund_may_go_to_the_credit_balance_instead():

@@ -79,7 +79,7 @@ def test_one_form_with_other_content_is_refused():
     customer = make_customer()
     make_request(customer, form_key="a1")
 
-    with pytest.raises(DomainError, match="made the request"):
+    with pytest.raises(DomainError, match="made the payment request"):
         make_request(customer, form_key="a1", amount=9999)
 
 

@@ -30,7 +30,7 @@ class Command(BaseCommand):
             step()
         except (OperationalError, InterfaceError):  # no database: nothing else can be done either
             raise
-        except Exception:
+        except Exception:  # one step's trouble is not the others': it is logged, and the command fails in the end
             logging.getLogger(__name__).exception("The step %s of the minute's work failed.", step.__name__)
             return False
         return True
