@@ -54,6 +54,16 @@ PERMISSIONS = {
     "billing.refund_payment": KNOWS_CUSTOMERS,
     "billing.view_attempt": EVERYONE,
     "billing.check_attempt": KNOWS_CUSTOMERS,  # ask the gateway again
+    "billing.view_method": EVERYONE,
+    "billing.add_method": KNOWS_CUSTOMERS,  # add a card, choose the default
+    "billing.remove_method": RUNS_BILLING,
+    "billing.view_cardlink": EVERYONE,
+    "billing.add_cardlink": KNOWS_CUSTOMERS,  # request card details, send the link again, end it
+    "billing.charge": RUNS_BILLING,  # the virtual terminal
+    "billing.view_coupon": EVERYONE,
+    "billing.change_coupon": RUNS_BILLING,
+    "billing.view_subscription": EVERYONE,
+    "billing.change_subscription": RUNS_BILLING,  # start, change, pause, resume, cancel, pay an invoice now
     "billing.view_delivery": RUNS_BILLING,
     "billing.replay_delivery": RUNS_BILLING,
     "billing.view_sandbox": RUNS_BILLING,

@@ -33,7 +33,7 @@ class Attempt(models.Model):
     """
 
     class Kind(models.TextChoices):
-        CHECKOUT = "checkout", "Checkout"  # of a payment request or a statement
+        CHECKOUT = "checkout", "Checkout"  # of a payment request, a statement, or a link that saves a card (amount 0)
         CHARGE = "charge", "Charge"  # of a payment, with a saved method
         CAPTURE = "capture", "Capture"  # of an authorised payment
         RELEASE = "release", "Release"  # of an authorised payment
@@ -75,7 +75,7 @@ class Attempt(models.Model):
             models.UniqueConstraint(
                 "target_id", "kind", condition=Q(state__in=["new", "sent", "unknown"]), name="attempt_one_open"
             ),
-            models.CheckConstraint(condition=Q(amount__gt=0), name="attempt_amount"),
+            models.CheckConstraint(condition=Q(amount__gt=0) | Q(kind="checkout", amount=0), name="attempt_amount"),
         ]
         indexes = [
             models.Index("target_id", F("id").desc(), name="attempt_target"),

@@ -79,6 +79,9 @@ class Payment(models.Model):
     request = models.ForeignKey("billing.PaymentRequest", models.PROTECT, null=True, related_name="payments")
     statement = models.ForeignKey("billing.BillingStatement", models.PROTECT, null=True, related_name="payments")
     attempt = models.ForeignKey(Attempt, models.PROTECT, null=True, related_name="payments")
+    source = models.ForeignKey(
+        "billing.PaymentMethod", models.PROTECT, null=True, related_name="payments", db_index=False
+    )  # the stored method it was charged to or saved as
     status = models.CharField(max_length=12, choices=Status, default=Status.PENDING)
     amount = models.BigIntegerField()  # minor units
     fee = models.BigIntegerField(default=0)
@@ -136,6 +139,7 @@ class Payment(models.Model):
             models.Index("livemode", F("amount").desc(), F("id").desc(), name="payment_amount"),
             models.Index("customer", F("created_at").desc(), F("id").desc(), name="payment_customer"),
             models.Index("livemode", F("paid_at").desc(), "currency", "amount", name="payment_paid", condition=Q(status="paid")),
+            models.Index("source", F("id").desc(), name="payment_source", condition=Q(source__isnull=False)),
             models.Index("livemode", "sort_name", "id", name="payment_name"),
             models.Index("sort_name", name="payment_by_name"),
             models.Index("billing_email", name="payment_by_email"),

@@ -49,7 +49,7 @@ class PaymentRequest(HasLink, models.Model):
     # Money is true whatever else was: a payment that was under way while the link ended still completes it.
     MOVES = {
         Status.OPEN: {Status.DONE, Status.EXPIRED, Status.CANCELED},
-        Status.EXPIRED: {Status.DONE},
+        Status.EXPIRED: {Status.DONE, Status.OPEN},  # open again: staff gave it more time
         Status.CANCELED: {Status.DONE},
         Status.DONE: set(),
     }
@@ -60,7 +60,9 @@ class PaymentRequest(HasLink, models.Model):
     livemode = models.BooleanField()
     customer = models.ForeignKey("customers.Customer", models.PROTECT, related_name="requests", db_index=False)
     status = models.CharField(max_length=12, choices=Status, default=Status.OPEN)
-    amount = models.BigIntegerField()  # minor units
+    amount = models.BigIntegerField()  # minor units, to be paid: what is left after the discount
+    discount_amount = models.BigIntegerField(default=0)  # minor units a coupon took off
+    coupon = models.ForeignKey("billing.Coupon", models.PROTECT, null=True, related_name="requests")
     currency = models.CharField(max_length=3)
     country = models.CharField(max_length=2)  # ISO 3166-1 alpha-2
     method_types = models.JSONField(default=list)
@@ -70,6 +72,7 @@ class PaymentRequest(HasLink, models.Model):
     customer_name = models.CharField(max_length=511)  # frozen when made
     customer_email = models.CharField(max_length=512, blank=True)  # frozen when made
     save_card = models.BooleanField(default=False)
+    by_staff = models.BooleanField(default=False)  # opened at the virtual terminal: staff fill in the page themselves
     authorize_only = models.BooleanField(default=False)  # two steps: the payer authorises, staff capture later
     complete_url = models.CharField(max_length=2000, blank=True)
     cancel_url = models.CharField(max_length=2000, blank=True)
@@ -90,7 +93,7 @@ class PaymentRequest(HasLink, models.Model):
     class Meta:
         verbose_name = "payment request"
         constraints = [
-            *within_bounds("request", "amount"),
+            *within_bounds("request", "amount", "discount_amount"),
             models.CheckConstraint(condition=Q(amount__gt=0), name="request_amount_positive"),
             models.UniqueConstraint("form_key", condition=~Q(form_key=""), name="request_form_once"),
         ]
@@ -124,6 +127,13 @@ class PaymentRequest(HasLink, models.Model):
         return self
 
     amount_money = money_of("amount")
+    discount_money = money_of("discount_amount")
+    subtotal_money = money_of("subtotal")
+
+    @property
+    def subtotal(self):
+        """Minor units before the discount."""
+        return self.amount + self.discount_amount
 
     @property
     def lapsed(self):

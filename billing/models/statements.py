@@ -1,4 +1,4 @@
-"""Billing statements and their lines. A subscription's invoice will be a statement with its subscription set."""
+"""Billing statements and their lines. A subscription's invoice is a statement with its subscription set."""
 
 from django.conf import settings
 from django.db import models
@@ -19,8 +19,12 @@ class BillingStatementQuerySet(models.QuerySet):
         return self.filter(customer=customer)
 
     def one_off(self):
-        """Those that bill no subscription: all of them, as long as there are no subscriptions."""
-        return self.all()
+        """Those that bill no subscription: what is called billing statements wherever invoices are not meant."""
+        return self.filter(subscription=None)
+
+    def invoices(self):
+        """Those that bill a period of a subscription."""
+        return self.filter(subscription__isnull=False)
 
     def owed(self):
         """Finalised and not paid in full: open, or given up on with something left."""
@@ -93,6 +97,16 @@ class BillingStatement(HasLink, models.Model):
     setup_future_usage = models.CharField(max_length=11, blank=True)
     merchant_reference_id = ByteOrderedField("your reference", max_length=255, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
+    coupon = models.ForeignKey("billing.Coupon", models.PROTECT, null=True, related_name="statements")
+    subscription = models.ForeignKey(
+        "billing.Subscription", models.PROTECT, null=True, related_name="invoices", db_index=False
+    )  # set: an invoice, of the period below
+    period_start = models.DateField(null=True, blank=True)
+    period_end = models.DateField(null=True, blank=True)  # the day after its last
+    billing = models.CharField(max_length=17, blank=True)  # of an invoice: pay_automatically or send_invoice
+    billing_reason = models.CharField(max_length=20, blank=True)  # of an invoice: subscription_create or subscription_cycle
+    charges_failed = models.PositiveSmallIntegerField(default=0)  # automatic charges of an invoice that failed
+    next_charge_at = models.DateTimeField(null=True, blank=True)  # when an invoice is charged automatically, again
     due_at = models.DateTimeField(null=True, blank=True)
     finalized_at = models.DateTimeField(null=True, blank=True)
     sent_at = models.DateTimeField(null=True, blank=True)
@@ -138,6 +152,11 @@ class BillingStatement(HasLink, models.Model):
             ),
             models.UniqueConstraint("livemode", "number", condition=~Q(number=""), name="statement_number_once"),
             models.UniqueConstraint("form_key", condition=~Q(form_key=""), name="statement_form_once"),
+            models.UniqueConstraint("subscription", "period_start", name="invoice_period_once"),  # also finds a subscription's
+            models.CheckConstraint(
+                condition=Q(subscription__isnull=True) | Q(period_start__isnull=False, period_end__gt=F("period_start")),
+                name="invoice_has_period",
+            ),
         ]
         indexes = [
             models.Index("livemode", F("created_at").desc(), F("id").desc(), name="statement_created"),
@@ -147,10 +166,30 @@ class BillingStatement(HasLink, models.Model):
             models.Index("customer", F("created_at").desc(), F("id").desc(), name="statement_customer"),
             models.Index("customer", "merchant_reference_id", name="statement_reference", condition=~Q(merchant_reference_id="")),
             models.Index("livemode", "sort_name", "id", name="statement_name"),
+            models.Index(
+                "livemode",
+                F("created_at").desc(),
+                F("id").desc(),
+                name="statement_one_off",
+                condition=Q(subscription__isnull=True),
+            ),
+            models.Index(
+                "livemode",
+                F("created_at").desc(),
+                F("id").desc(),
+                name="statement_invoice",
+                condition=Q(subscription__isnull=False),
+            ),
+            models.Index("next_charge_at", name="invoice_to_charge", condition=Q(next_charge_at__isnull=False)),
             models.Index("sort_name", name="statement_by_name"),
             models.Index("customer", "due_at", name="statement_owed", condition=Q(status__in=["open", "uncollectible"])),
             models.Index("status", "due_at", "customer", name="statement_status_due"),  # who is overdue, and reminders
         ]
+
+    @property
+    def is_invoice(self):
+        """Whether it bills a period of a subscription."""
+        return self.subscription_id is not None
 
     def __str__(self):
         return self.number or f"Draft {bare(self.pk)[-6:]}"
