@@ -2,7 +2,7 @@
 
 from django.db import transaction
 
-from billing.domain import attempts, payables, payments
+from billing.domain import attempts, payables, payments, vault
 from billing.domain.once import made_before, make_once
 from billing.gateways import gateway_for
 from billing.gateways.base import ChargeRequest, Declined
@@ -10,9 +10,48 @@ from billing.models import Attempt, Payment
 from customers.domain import refuse_archived
 from customers.models import Customer
 from dashboard import events, states
+from dashboard.money import Money
 from dashboard.states import DomainError
 
+NO_METHOD = "has no payment method on file. Add a card or request card details. No money moved."
 _SAME_FORM = ("customer_id", "amount", "currency", "statement_id")
+
+
+def charge(customer, *, amount, currency, by, form_key, method=None, **fields):
+    """Charge a stored method `amount` minor units; without one, the customer's default. One form_key makes one charge.
+
+    `fields` are those of charge_method. Returns the payment: paid, authorised, failed with its reason, or
+    pending while nobody knows. Calls the gateway: not to be called inside a transaction. Raises DomainError when there
+    is no usable method or the gateway does not take the amount.
+    """
+    method = method or vault.default_method(customer)
+    if not method or method.customer_id != customer.pk:
+        raise DomainError(f"{customer} {NO_METHOD}")
+    vault.refuse_unchargeable(method)
+    refuse_amount(gateway_for(method.gateway), amount, currency)
+    return charge_method(
+        customer,
+        gateway=method.gateway,
+        token=method.gateway_token,
+        amount=amount,
+        currency=currency,
+        by=by,
+        form_key=form_key,
+        method_type=method.type,
+        source=method,
+        **fields,
+    )
+
+
+def refuse_amount(gateway, amount, currency):
+    """Raise DomainError when a gateway does not take a currency, or not that much or little of it."""
+    taken = gateway.capabilities
+    if currency not in taken.currencies or not taken.off_session:
+        raise DomainError(f"The gateway of this payment method cannot charge {currency}. No money moved.")
+    smallest, largest = taken.limits[currency]
+    if not smallest <= amount <= largest:
+        bounds = f"from {Money(smallest, currency)} to {Money(largest, currency)}"
+        raise DomainError(f"The gateway takes amounts {bounds}. No money moved.")
 
 
 def charge_method(
@@ -38,7 +77,7 @@ def charge_method(
     payment = Payment(
         livemode=customer.livemode,
         customer=customer,
-        product_type=Payment.Product.STATEMENT if statement else Payment.Product.TERMINAL,
+        product_type=payables.statement_product(statement) if statement else Payment.Product.TERMINAL,
         statement=statement,
         amount=amount,
         currency=currency,
@@ -58,6 +97,16 @@ def charge_method(
         settle_attempt(made.attempt)
     made.refresh_from_db()
     return made
+
+
+@transaction.atomic
+def keep_charged(payment, summary, by):
+    """Put the method of a payment on file, once, and name it on the payment."""
+    current = Payment.objects.select_for_update(no_key=True).get(pk=payment.pk)
+    if not current.source_id:
+        method = vault.keep_method(current.customer, gateway=current.gateway, summary=summary, by=by)
+        Payment.objects.filter(pk=current.pk).update(source=method)
+        payment.source = method
 
 
 @transaction.atomic
@@ -116,6 +165,7 @@ def apply_answer(attempt, result):
     payment = payments.apply_result(payment, result).derive()
     Payment.objects.filter(pk=payment.pk).update(search=payment.search)  # found by its card and reference from now on
     if attempt.is_open:
+        Attempt.objects.filter(pk=attempt.pk).update(url=result.next_action_url)  # where the payer confirms, if they must
         attempts.mark_done(attempt, result.remote_id)
     return payment
 

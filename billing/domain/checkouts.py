@@ -4,9 +4,9 @@ from django.conf import settings
 from django.db import transaction
 from django.urls import reverse
 
-from billing.domain import attempts, payables, payments
+from billing.domain import attempts, payables, payments, vault
 from billing.gateways import gateway_for, gateways_for
-from billing.gateways.base import CheckoutRequest, GatewayError, Kind
+from billing.gateways.base import CheckoutMode, CheckoutRequest, GatewayError, Kind
 from billing.models import Attempt
 from dashboard.states import DomainError
 
@@ -15,12 +15,14 @@ REFUSED = "This payment cannot be taken here. No money moved. Ask the sender of 
 
 
 def start_payment(target):
-    """Open the gateway's page for a payment request or statement, or find the one that is open. Returns the attempt.
+    """Open the gateway's page for a request, statement or card link, or find the one that is open. Returns the attempt.
 
-    The payer goes on to its `url`. Raises DomainError, with a sentence for the payer, when nothing can be paid now.
+    The payer goes on to its `url`. Raises DomainError, with a sentence for the payer, when nothing can be paid or saved now.
     """
+    payables.refuse_unpayable(target)
+    known_as = vault.gateway_customer(target.customer, _gateway(target).slug) if payables.saves_card(target) else ""
     for _again in range(2):
-        attempt = _open_attempt(target)
+        attempt = _open_attempt(target, known_as)
         if attempt.amount != payables.due(target).minor:  # what is due has changed since that page was made
             close_checkout(target)
             continue
@@ -42,20 +44,21 @@ def _refuse_unless_over(attempt):
 
 
 @transaction.atomic
-def _open_attempt(target):
+def _open_attempt(target, known_as):
     """Step 1: the open attempt of a payable target, or a new one. The target is brought up to date."""
     current = payables.lock(target.pk)
     target.__dict__.update(current.__dict__)
     payables.refuse_unpayable(current)
     if found := Attempt.objects.open().for_target(current, Attempt.Kind.CHECKOUT).first():
         return found
-    if current.payments.filter(status__in=["pending", "authorized"]).exists():
+    if payables.under_way(current).exists():
         raise DomainError(attempts.CHECKING)
-    return attempts.write_attempt(current, kind=Attempt.Kind.CHECKOUT, gateway=_gateway(current).slug, body=_body(current))
+    body = _body(current) | ({"customer": known_as} if known_as else {})
+    return attempts.write_attempt(current, kind=Attempt.Kind.CHECKOUT, gateway=_gateway(current).slug, body=body)
 
 
 def _gateway(target):
-    found = gateways_for(target.livemode, target.currency)
+    found = [g for g in gateways_for(target.livemode, target.currency) if g.slug == getattr(target, "gateway", g.slug)]
     if not found:
         raise DomainError(REFUSED)
     return found[0]
@@ -104,7 +107,16 @@ def _apply(attempt, snapshot):
     charges = {(p.amount_minor, p.currency) for p in snapshot.payments} | {(snapshot.amount_minor, snapshot.currency)}
     if charges != {(attempt.amount, attempt.currency)} or snapshot.reference != attempt.pk:
         return attempts.mark_unknown(attempt, attempts.MISMATCH)
-    return payments.apply_snapshot(attempt, snapshot)
+    if attempt.request["mode"] == CheckoutMode.SAVE_CARD:
+        return vault.apply_setup(attempt, snapshot)
+    return _apply_payments(attempt, snapshot)
+
+
+@transaction.atomic
+def _apply_payments(attempt, snapshot):
+    target = payments.apply_snapshot(attempt, snapshot)
+    vault.keep_paid_with(target, attempt, snapshot)
+    return target
 
 
 def settle_checkout(gateway, remote_id):

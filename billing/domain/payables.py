@@ -1,15 +1,21 @@
-"""What a payer can be asked to pay: a payment request or a billing statement. The rest of the money code knows only this."""
+"""What a payer can be asked: to pay a payment request or a billing statement, or to save a card on a tokenization link.
+
+The rest of the money code knows only this.
+"""
 
 from datetime import timedelta
 
 from django.utils import timezone
 
 from billing.gateways import method_types_for
-from billing.models import Attempt, BillingStatement, Payment, PaymentRequest
+from billing.gateways.base import CheckoutMode
+from billing.models import Attempt, BillingStatement, Payment, PaymentRequest, TokenizationLink
+from customers.domain import refuse_archived
+from dashboard.money import Money
 from dashboard.states import DomainError
 
 PAGE_LIFE = timedelta(hours=24)  # how long a gateway's page of a statement stays open: our own link lasts, theirs need not
-_MODELS = {"checkout": PaymentRequest, "bstm": BillingStatement}
+_MODELS = {"checkout": PaymentRequest, "bstm": BillingStatement, "hp_card": TokenizationLink}
 
 
 def _rows(target_id):
@@ -18,7 +24,7 @@ def _rows(target_id):
 
 
 def find(target_id):
-    """The request or statement of an id; None for any other id."""
+    """The request, statement or link of an id; None for any other id."""
     return _rows(target_id).first()
 
 
@@ -28,12 +34,16 @@ def lock(target_id):
 
 
 def due(target):
-    """Money still to pay."""
+    """Money still to pay: none on a link that only saves a card."""
+    if isinstance(target, TokenizationLink):
+        return Money(0, target.currency)
     return target.amount_remaining_money if isinstance(target, BillingStatement) else target.amount_money
 
 
 def refuse_unpayable(target):
     """Raise DomainError, in words for the payer, when nothing can be paid on a target now."""
+    if isinstance(target, TokenizationLink):
+        return _refuse_unusable(target)
     if target.status in (PaymentRequest.Status.DONE, BillingStatement.Status.PAID):
         raise DomainError("This is paid already. No further money moved.")
     if target.status in (PaymentRequest.Status.CANCELED, BillingStatement.Status.VOID):
@@ -42,20 +52,41 @@ def refuse_unpayable(target):
         raise DomainError("This link has expired. No money moved.")
 
 
+def _refuse_unusable(link):
+    if link.status == TokenizationLink.Status.DONE:
+        raise DomainError("This link was used already: a card is saved. No money moved.")
+    if link.status == TokenizationLink.Status.CANCELED:
+        raise DomainError("This link was canceled. No card was saved, and no money moved.")
+    if not link.payable:
+        raise DomainError("This link has expired. No card was saved, and no money moved.")
+    refuse_archived(link.customer)
+
+
+def under_way(target):
+    """Payments of a target that are not settled yet."""
+    unsettled = [Payment.Status.PENDING, Payment.Status.AUTHORIZED]
+    return Payment.objects.none() if isinstance(target, TokenizationLink) else target.payments.filter(status__in=unsettled)
+
+
+def saves_card(target):
+    """Whether the payer's method is to be kept for the customer: the gateway must know the customer then."""
+    if isinstance(target, BillingStatement):
+        return target.setup_future_usage == "off_session"
+    return isinstance(target, TokenizationLink) or target.save_card
+
+
 def refuse_if_paying(target):
     """Raise DomainError while a payment of a target is under way. Call it with the target locked."""
     if Attempt.objects.open().for_target(target, Attempt.Kind.CHECKOUT).exists():
         raise DomainError("The customer is paying this right now. Try again in a moment.")
-    if target.payments.filter(status__in=[Payment.Status.PENDING, Payment.Status.AUTHORIZED]).exists():
+    if under_way(target).exists():
         raise DomainError("A payment of this is not settled yet. Wait for it, or capture or release it first.")
 
 
 def checkout_body(target):
-    """What a gateway is asked for a target, but for `reference` and `return_url`."""
+    """What a gateway is asked for a target, but for `reference`, `return_url` and `customer`."""
     money = due(target)
-    return {"amount_minor": money.minor, "currency": money.currency, "mode": "pay"} | (
-        _of_statement(target) if isinstance(target, BillingStatement) else _of_request(target)
-    )
+    return {"amount_minor": money.minor, "currency": money.currency, "mode": CheckoutMode.PAY} | _BODIES[type(target)](target)
 
 
 def _of_request(request):
@@ -78,11 +109,23 @@ def _of_statement(statement):
     }
 
 
+def _of_link(link):
+    return {
+        "mode": CheckoutMode.SAVE_CARD,
+        "description": link.description,
+        "method_types": ["card"],
+        "expires_at": link.expires_at.isoformat(),
+    }
+
+
+_BODIES = {PaymentRequest: _of_request, BillingStatement: _of_statement, TokenizationLink: _of_link}
+
+
 def payment_fields(target):
     """What a payment takes from what it pays: product type, its link to it, and the payer's words."""
     if isinstance(target, BillingStatement):
         return {
-            "product_type": Payment.Product.STATEMENT,
+            "product_type": statement_product(target),
             "statement": target,
             "billing_name": target.bill_to_name,
             "billing_email": target.bill_to_email,
@@ -90,10 +133,15 @@ def payment_fields(target):
             "description": target.description or f"Billing statement {target.number}",
         }
     return {
-        "product_type": Payment.Product.REQUEST,
+        "product_type": Payment.Product.TERMINAL if target.by_staff else Payment.Product.REQUEST,
         "request": target,
         "billing_name": target.customer_name,
         "billing_email": target.customer_email,
         "billing_phone": target.customer.phone,
         "description": target.description,
     }
+
+
+def statement_product(statement):
+    """The product a payment of a statement counts as."""
+    return Payment.Product.INVOICE if statement.is_invoice else Payment.Product.STATEMENT

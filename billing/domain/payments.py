@@ -191,7 +191,7 @@ def record_payment(
     at = paid_at or timezone.now()
     if email:
         customer = take_email(customer, email=email, at=at, by=by)
-    product_type = product_type or (Payment.Product.STATEMENT if statement else Payment.Product.API)
+    product_type = product_type or (payables.statement_product(statement) if statement else Payment.Product.API)
     payment = Payment(
         livemode=customer.livemode,
         customer=customer,

@@ -1,11 +1,27 @@
 """The gateways of this installation, by slug. Each comes wrapped so that no call runs inside a transaction."""
 
 import functools
+import hashlib
+from typing import NamedTuple
 
 from django.db import connection, transaction
 from django.utils.module_loading import import_string
 
 GATEWAYS = {"sandbox": "billing.gateways.sandbox.gateway.SandboxGateway"}
+
+
+class About(NamedTuple):
+    """How a gateway is named to people and to other systems: a stable id, its kind, its name."""
+
+    id: str
+    type: str
+    name: str
+
+
+def about(slug):
+    """The About of a gateway, also of one this installation has no more: old methods and payments still name it."""
+    digest = hashlib.sha256(f"counterfoil.gateway:{slug}".encode()).hexdigest()[:24]
+    return About(f"gw_{digest}", slug, slug.replace("_", " ").capitalize())
 
 
 class InsideTransaction(RuntimeError):

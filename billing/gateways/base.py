@@ -178,6 +178,7 @@ class MethodSummary:
     holder: str = ""
     fingerprint: str = ""
     token: str = ""  # to charge it again, when it was saved
+    email: str = ""  # of a wallet account
     country: str = ""  # ISO 3166-1 alpha-2 of the address the payer gave
     postal_code: str = ""
 

@@ -83,3 +83,17 @@ def make_unknown_attempt(request):
     attempts.mark_sent(attempt)
     attempts.mark_unknown(attempt, "The gateway did not answer in time.")
     return attempt
+
+
+def make_method(customer=None, *, by=None, number=GOOD, make_default=False, **changes):
+    """A card on file at the sandbox: Visa •••• 4242, unless another listed number is given. `changes` are columns."""
+    from billing.domain import vault
+    from billing.models import PaymentMethod
+
+    customer = customer or make_customer()
+    summary = bank.tokenize(find_card(number), reference=customer.pk)
+    method = vault.keep_method(customer, gateway="sandbox", summary=summary, by=by, make_default=make_default)
+    if changes:
+        PaymentMethod.objects.filter(pk=method.pk).update(**changes)
+        method.refresh_from_db()
+    return method

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from billing.domain import attempts, checkouts, payables, visits
 from billing.domain.statements import default_description
-from billing.models import Attempt, BillingStatement, Payment, PaymentRequest
+from billing.models import Attempt, BillingStatement, Payment, PaymentRequest, TokenizationLink
 from billing.models.links import hash_token
 from billing.views.public import TRIES, LinkView, PublicView, address_of, limit
 from dashboard.places import address_lines
@@ -18,7 +18,7 @@ from dashboard.states import DomainError
 
 COOKIE, COOKIE_AGE = "pay", 24 * 3600  # remembers, for one attempt, which link the payer came from
 JUST_NOW = timedelta(seconds=10)
-PAGES = {PaymentRequest: "pay_checkout", BillingStatement: "pay_statement"}
+PAGES = {PaymentRequest: "pay_checkout", BillingStatement: "pay_statement", TokenizationLink: "pay_card"}
 AGAIN = "again"  # in the address of a page that loads itself again: nobody opened it
 DONE = (PaymentRequest.Status.DONE, BillingStatement.Status.PAID)
 ENDED = (PaymentRequest.Status.CANCELED, BillingStatement.Status.VOID)
@@ -161,10 +161,18 @@ def stamp(attempt):
     return f"{attempt.touched_at.timestamp():.6f}"
 
 
+def staff_page(user, target):
+    """Where staff who filled in a gateway's page themselves go on; "" for everybody else, who must hold the link."""
+    if not getattr(target, "by_staff", False) or not user.is_authenticated:
+        return ""
+    return f"{target.customer.get_absolute_url()}#methods" if isinstance(target, TokenizationLink) else target.get_absolute_url()
+
+
 class Return(PublicView):
     """Where a gateway's page sends the payer. It proves nothing: the gateway is asked, and the link tells the answer.
 
     The address names the attempt, because gateways and logs see it; the link itself comes from the payer's cookie.
+    Staff who filled in the page go back to the dashboard, which asks them who they are.
     """
 
     def answer(self, request, attempt):
@@ -174,7 +182,7 @@ class Return(PublicView):
             return self.unknown()
         token, _, self.left_at = self.cookie().partition(".")
         theirs = hash_token(token) == self.target.token_hash
-        self.link = reverse(PAGES[type(self.target)], args=[token]) if theirs else ""
+        self.link = reverse(PAGES[type(self.target)], args=[token]) if theirs else staff_page(request.user, self.target)
         return super().answer(request)
 
     def get(self, request):

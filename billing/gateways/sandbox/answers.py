@@ -14,10 +14,10 @@ from billing.gateways.base import (
     RefundStatus,
     Snapshot,
 )
-from billing.gateways.sandbox.cards import failure_of
+from billing.gateways.sandbox.cards import Trait, failure_of
 from billing.gateways.sandbox.models import SandboxCheckout, SandboxDispute
 
-EXPIRES = (12, 2034)  # of every test card
+EXPIRES = (12, 2034)  # of every test card but one
 OVER = (ChargeStatus.FAILED, ChargeStatus.CANCELED)
 
 
@@ -42,11 +42,21 @@ def _page_status(checkout):
 
 def method(row, saved=None):
     """What may be kept of a method: the columns of a charge or a saved method, and the token if it was saved."""
-    month, year = EXPIRES if row.type == "card" else (0, 0)
+    month, year = expiry(row)
     token = saved.pk if saved and not saved.detached_at else ""
     return MethodSummary(
         row.type, row.brand, row.last4, row.funding, row.bin, month, year, fingerprint=row.fingerprint, token=token
     )
+
+
+def expiry(row):
+    """Month and year a card expires; zeros for a bank account."""
+    if row.type != "card":
+        return 0, 0
+    if row.trait != Trait.EXPIRES:
+        return EXPIRES
+    years, month = divmod(row.created_at.month, 12)
+    return month + 1, row.created_at.year + years
 
 
 def payment(charge):

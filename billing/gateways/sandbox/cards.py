@@ -37,6 +37,7 @@ class Trait(StrEnum):
     DISPUTED = "disputed"  # the payer's bank wants the money back at the next tick
     REFUND_FAILS = "refund_fails"  # a refund is pending until the next tick, then fails
     REFUND_SLOW = "refund_slow"  # a refund is pending until the next tick, then succeeds
+    EXPIRES = "expires"  # it expires at the end of the month after it was saved
     DEBIT = "debit"  # processing until the next tick, then succeeds
     DEBIT_FAILS = "debit_fails"  # processing until the next tick, then fails
 
@@ -96,6 +97,7 @@ CARDS = [
     TestCard("4000002500003155", "visa", "Confirm at the bank", trait=Trait.ASKS),
     TestCard("4000000000003220", "visa", "Confirm at the bank, every time", trait=Trait.ASKS),
     TestCard("4000000000000341", "visa", "Can be saved, every charge is declined", trait=Trait.DECLINES_LATER),
+    TestCard("4000000000004210", "visa", "Visa, succeeds; it expires next month", trait=Trait.EXPIRES),
     TestCard("4000000000000259", "visa", "Visa, succeeds and is disputed a minute later", trait=Trait.DISPUTED),
     TestCard("4000000000005126", "visa", "Visa, succeeds; its refund fails a minute later", trait=Trait.REFUND_FAILS),
     TestCard("4000000000007726", "visa", "Visa, succeeds; its refund takes a minute", trait=Trait.REFUND_SLOW),
@@ -119,6 +121,11 @@ ACCOUNTS = [
     TestCard("000111111116", "testbank", "Bank debit, fails a minute later", trait=Trait.DEBIT_FAILS, **_DEBIT),
 ]
 _BY_NUMBER = {card.number: card for card in [*CARDS, *ACCOUNTS]}
+
+
+def failure_of_saved(fingerprint):
+    """Why a saved card of the list never pays; "" when it does."""
+    return next((card.failure for card in CARDS if card.fingerprint == fingerprint), "")
 
 
 def find_card(number):

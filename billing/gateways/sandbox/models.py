@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from billing.gateways.sandbox.cards import failure_of_saved
 from dashboard.ids import PublicIdField
 
 
@@ -37,12 +38,17 @@ class SandboxCustomer(models.Model):
 
 
 class SandboxMethod(CardColumns):
-    """A method saved for a customer. Its id is the token that charges it."""
+    """A method saved for a customer, or for one charge of a test card. Its id is the token that charges it."""
 
     id = PublicIdField("sbpm")
     customer = models.ForeignKey(SandboxCustomer, models.PROTECT, null=True, related_name="methods")  # null: of a payer not named
     detached_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    @property
+    def failure(self):
+        """Why every charge of it fails; "" when they do not. A page saves no such card, a test card is charged all the same."""
+        return failure_of_saved(self.fingerprint)
 
     def __str__(self):
         return self.pk
