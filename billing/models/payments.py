@@ -191,6 +191,12 @@ class Payment(models.Model):
         return self.get_status_display()
 
     @property
+    def confirm_url(self):
+        """Where its payer confirms a charge of a stored method that the bank asks about; "" when nothing is asked."""
+        waits = self.status == self.Status.PENDING and self.attempt and self.attempt.kind == Attempt.Kind.CHARGE
+        return self.attempt.url if waits else ""
+
+    @property
     def net_amount(self):
         """Minor units that are the merchant's after the gateway's fee; a refund does not bring the fee back."""
         return self.amount - self.fee

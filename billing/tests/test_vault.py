@@ -330,12 +330,13 @@ def test_a_live_customer_is_never_charged_a_test_card():
     assert not SandboxMethod.objects.exists()
 
 
-def test_a_card_the_bank_asks_about_waits_for_its_payer_with_the_address_to_go_to():
+def test_a_card_the_bank_asks_about_waits_for_its_payer_and_staff_are_told_where(as_max):
     payment = charge_card(make_customer(), "4000002500003155")
 
     payment.attempt.refresh_from_db()
     assert (payment.status, payment.attempt.state) == ("pending", "done")
-    assert payment.attempt.url.endswith(f"/sandbox/authenticate/{payment.gateway_reference}/")
+    assert payment.confirm_url.endswith(f"/sandbox/authenticate/{payment.gateway_reference}/")
+    assert payment.confirm_url in as_max.get(payment.get_absolute_url()).text
 
 
 def test_the_card_that_expires_does_so_at_the_end_of_next_month():
