@@ -10,7 +10,6 @@ from django.utils import timezone
 from billing.gateways import method_types_for
 from billing.gateways.base import CheckoutMode
 from billing.models import Attempt, BillingStatement, Payment, PaymentRequest, TokenizationLink
-from customers.domain import refuse_archived
 from dashboard.money import Money
 from dashboard.states import DomainError
 
@@ -59,7 +58,8 @@ def _refuse_unusable(link):
         raise DomainError("This link was canceled. No card was saved, and no money moved.")
     if not link.payable:
         raise DomainError("This link has expired. No card was saved, and no money moved.")
-    refuse_archived(link.customer)
+    if link.customer.archived:
+        raise DomainError("This link takes no card any more. Ask its sender for a new one. No card was saved.")
 
 
 def under_way(target):
