@@ -4,6 +4,7 @@
 then 48 random bits, so ids sort by creation. Ids are names, not secrets.
 """
 
+import os
 import re
 import secrets
 import threading
@@ -24,8 +25,8 @@ def new_hex():
     """24 hex digits greater than any this process gave before (within a millisecond it counts on)."""
     global _last
     with _lock:
-        fresh = (time.time_ns() // 1_000_000 << 48) | secrets.randbits(47)
-        _last = fresh if fresh > _last else _last + 1 + secrets.randbits(16)
+        now = time.time_ns() // 1_000_000
+        _last = now << 48 | secrets.randbits(47) if now > _last >> 48 else _last + 1 + int.from_bytes(os.urandom(2))
         return f"{_last:024x}"
 
 

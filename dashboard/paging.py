@@ -8,12 +8,13 @@ then: left to itself a planner may walk the sort's index past millions of rows l
 import json
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
 from django.core.exceptions import EmptyResultSet, ValidationError
-from django.db import connection
+from django.db import connection, connections
 from django.db.models import F
 from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
 
@@ -57,6 +58,48 @@ class Counts:
 
 
 counts = Counts()
+
+
+class Queries:
+    """Querysets of a moment ago, by what they depend on: building one and compiling it takes longer than running it.
+
+    Each process keeps its own for a minute, and gives copies: a copy has no rows yet.
+    """
+
+    MOST = 200
+
+    def __init__(self):
+        self.known = {}
+
+    def recall(self, key, make):
+        """The queryset kept for key, else what make() gives."""
+        key = connection.settings_dict["NAME"], key
+        queryset, until = self.known.get(key, (None, 0))
+        if until < time.monotonic():
+            if len(self.known) >= self.MOST:
+                self.known.clear()
+            queryset = make()
+            self.known[key] = queryset, time.monotonic() + REMEMBERED_SECONDS
+        return queryset.all()
+
+
+queries = Queries()
+
+
+def compiled(queryset):
+    """The queryset with its SQL made once and for all: run it, or a copy of it, as it stands."""
+    queryset = queryset.all()
+    first = queryset.query.get_compiler(queryset.db)
+    statement = first.as_sql()
+    first.as_sql = lambda: statement
+
+    def get_compiler(using=None, **kwargs):
+        again = copy(first)
+        again.connection = connections[using]  # a connection belongs to its thread
+        return again
+
+    queryset.query.get_compiler = get_compiler
+    return queryset
 
 
 def capped_counts(querysets):
@@ -160,12 +203,15 @@ class Page:
     """One page of `filtered` in an order. `rows` costs one query and `count` another, both bounded.
 
     `base` is the same list before anybody filtered it, with what its rows need (select_related, defer). `key` names
-    list and filters, and `as_of` the state of their records, to remember how many they leave (see Counts).
+    list and filters, and `as_of` the state of their records, to remember how many they leave (see Counts). `opening`,
+    where given, names what the list asks for its first page, to keep that ready (see Queries).
     """
 
-    def __init__(self, base, filtered, order, *, size=SIZES[0], after="", before="", narrowed=False, key=None, as_of=None):
+    def __init__(
+        self, base, filtered, order, *, size=SIZES[0], after="", before="", narrowed=False, key=None, as_of=None, opening=None
+    ):
         self.base, self.filtered, self.order, self.size, self.narrowed = base, filtered, order, size, narrowed
-        self.key, self.as_of, self._counted = key, as_of, None
+        self.key, self.as_of, self.opening, self._counted = key, as_of, opening, None
         self.after = Cursor.read(after, order, base.model) if after else None
         self.before = Cursor.read(before, order, base.model) if before and not self.after else None
 
@@ -223,8 +269,13 @@ class Page:
         order, place = self.order.reversed() if self.before else self.order, self.before or self.after
         if self.found is not None:
             return self.base.filter(pk__in=self._ids(place)).order_by(*order.fields)
-        source = beyond(self.filtered, order, place) if place else self.filtered
-        return source.order_by(*order.fields)[: self.size + 1]
+        if place or not self.opening:
+            source = beyond(self.filtered, order, place) if place else self.filtered
+            return source.order_by(*order.fields)[: self.size + 1]
+        return queries.recall((self.opening, order, self.size), self._first)
+
+    def _first(self):
+        return compiled(self.filtered.order_by(*self.order.fields)[: self.size + 1])
 
     def _ids(self, place):
         """The ids of this page's rows and of one more, out of those found."""

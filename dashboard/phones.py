@@ -1,9 +1,10 @@
 """Phone numbers: any spelling in, E.164 (`+551239235555`) stored, a readable form out."""
 
 import re
+from functools import cache
 
 import phonenumbers
-from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, NumberParseException, PhoneNumber, PhoneNumberFormat
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, NumberParseException, PhoneMetadata, PhoneNumber, PhoneNumberFormat
 
 LONGEST = 60  # characters somebody may use to write one number
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -29,9 +30,55 @@ def _is_canonical(text):
     """Whether text is a valid number in E.164 already: a short way for imports, which hold many."""
     if not _E164.fullmatch(text):
         return False
-    code = next((text[1:n] for n in (2, 3, 4) if int(text[1:n]) in COUNTRY_CODE_TO_REGION_CODE), "")
-    number = PhoneNumber(country_code=int(code or 0), national_number=int(text[1 + len(code) :]))
-    return bool(code) and text[1 + len(code)] != "0" and phonenumbers.is_valid_number(number)
+    code = _calling_code(text[1:4])
+    national = text[1 + len(code) :]
+    if not code or national[:1] in ("", "0"):
+        return False
+    known = _numbers(code, len(national))
+    if known and known.fullmatch(national):
+        return True
+    return phonenumbers.is_valid_number(PhoneNumber(country_code=int(code), national_number=int(national)))
+
+
+@cache
+def _calling_code(start):
+    """The country code among the first three digits, or ""."""
+    return next((start[:n] for n in (1, 2, 3) if int(start[:n]) in COUNTRY_CODE_TO_REGION_CODE), "")
+
+
+@cache
+def _numbers(code, digits):
+    """One pattern of all valid numbers of so many digits in the main country of a code; None where there are none.
+
+    phonenumbers tries a country's dozen patterns one after the other, and reads each again from its text.
+    """
+    country = PhoneMetadata.metadata_for_region_or_calling_code(int(code), COUNTRY_CODE_TO_REGION_CODE[int(code)][0])
+    general, *kinds = [_pattern(getattr(country, kind), digits) for kind in _KINDS]
+    if not general or not any(kinds) or country.leading_digits:
+        return None
+    return re.compile(rf"(?=(?:{general})\Z)(?:{'|'.join(filter(None, kinds))})")
+
+
+_KINDS = (
+    "general_desc",
+    "fixed_line",
+    "mobile",
+    "toll_free",
+    "premium_rate",
+    "shared_cost",
+    "voip",
+    "personal_number",
+    "pager",
+    "uan",
+    "voicemail",
+)
+
+
+def _pattern(kind, digits):
+    """A kind of number's pattern, or "" where none has so many digits."""
+    if kind is None or (kind.possible_length and digits not in kind.possible_length):
+        return ""
+    return kind.national_number_pattern or ""
 
 
 def _valid(text, country):

@@ -15,7 +15,7 @@ from django_tables2.tables import DeclarativeColumnsMetaclass
 
 from dashboard.masking import mask_email, mask_phone
 from dashboard.places import country_name
-from dashboard.templatetags.ui import address_of, badge_html, escaped, icon_svg, money_html, when_html
+from dashboard.templatetags.ui import address_of, badge_html, escaped, icon_svg, money_html, today_there, when_html
 
 SEE_MORE, SEE_MORE_ICON = "btn btn-quiet btn-icon btn-sm see-more", icon_svg("panel-right-open")
 
@@ -106,9 +106,14 @@ class WhenColumn(Column):
 
     css = "tnum m3"
 
+    def bind(self, *args):
+        found = super().bind(*args)
+        found.today = today_there()
+        return found
+
     def html(self, row):
         value = self.value(row)
-        return when_html(value) if value else '<span class="muted">—</span>'
+        return when_html(value, self.today) if value else '<span class="muted">—</span>'
 
 
 class MoneyColumn(Column):

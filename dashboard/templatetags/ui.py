@@ -102,8 +102,8 @@ NOUN_BADGES = {
     ("dispute", "open"): ("bad", "shield"),
     ("coupon", "active"): ("ok", ""),
     ("subscription", "active"): ("ok", ""),
-    ("paymentsource", "expired"): ("bad", "circle-alert"),
     ("paymentmethod", "expired"): ("bad", "circle-alert"),
+    ("tokenizationlink", "new"): ("info", ""),
 }
 
 
@@ -143,18 +143,31 @@ def _badge(word, noun):
 
 def money_html(minor: int | None, currency: str) -> SafeString:
     """An amount for a table column: digits, then the code at a fixed width so that decimals line up."""
-    if minor is None:
-        return NONE
+    return NONE if minor is None else _money(minor, currency)
+
+
+@lru_cache(5000)
+def _money(minor, currency):
     return mark_safe(f'{Money(minor, currency).digits}<span class="cur">{escaped(currency)}</span>')
 
 
-def when_html(moment) -> SafeString:
-    """A point in time in the merchant's zone: "22 Nov 2026, 11:02", or "Today, 11:02", or "Yesterday, 11:02"."""
-    if moment is None:
-        return NONE
-    zone = timezone.get_default_timezone()
+def when_html(moment, today=None) -> SafeString:
+    """A point in time in the merchant's zone: "22 Nov 2026, 11:02", or "Today, 11:02", or "Yesterday, 11:02".
+
+    today is `today_there()`, for whoever shows many.
+    """
+    return NONE if moment is None else _when(moment, timezone.get_default_timezone(), today or today_there())
+
+
+def today_there():
+    """The day it is where the merchant is."""
+    return timezone.now().astimezone(timezone.get_default_timezone()).date()
+
+
+@lru_cache(5000)
+def _when(moment, zone, today):
     local = moment.astimezone(zone)
-    age = (timezone.now().astimezone(zone).date() - local.date()).days
+    age = (today - local.date()).days
     day = day_text(local)
     date = "Today" if age == 0 else "Yesterday" if age == 1 else day
     clock = f"{local.hour:02}:{local.minute:02}"
@@ -226,10 +239,10 @@ parts = Kept()
 
 def _frozen(value):
     """A value as the key of a dictionary; text that is safe as it stands is not the same as that text unescaped."""
-    if isinstance(value, dict):
-        return tuple([(name, _frozen(part)) for name, part in value.items()])
+    if isinstance(value, dict):  # nearly everything in it is plain text: no call for that
+        return tuple([(name, part if type(part) is str else _frozen(part)) for name, part in value.items()])
     if isinstance(value, (list, tuple)):
-        return tuple([_frozen(part) for part in value])
+        return tuple([part if type(part) is str else _frozen(part) for part in value])
     if isinstance(value, str):
         return (SafeString, value) if isinstance(value, SafeString) else str(value)
     if value is None or isinstance(value, (bool, int)):

@@ -10,6 +10,8 @@ from types import SimpleNamespace
 import pytest
 from django.core.cache import cache
 from django.db import connection
+from django.db.models.sql.compiler import SQLCompiler
+from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import get_resolver
 from django.utils import timezone
@@ -17,7 +19,9 @@ from django.utils import timezone
 from customers.domain import archive_customer
 from customers.models import Customer
 from customers.tests.factories import make_customer
-from dashboard.paging import REMEMBERED_SECONDS, Counts, Cursor, Order, Page
+from dashboard import events
+from dashboard.models import SavedView, User
+from dashboard.paging import REMEMBERED_SECONDS, Counts, Cursor, Order, Page, queries
 from dashboard.tests.routes import argument, routes
 
 ROWS = 9
@@ -37,7 +41,15 @@ def filled(alice, monkeypatch):
     """At least ROWS rows on every list, half of them with the same time; pages of four."""
     from billing.domain.payments import record_payment
     from billing.domain.refunds import create_refund
-    from billing.tests.factories import make_delivery, make_request, make_statement, make_unknown_attempt
+    from billing.tests.factories import (
+        make_card_link,
+        make_coupon,
+        make_delivery,
+        make_open_statement,
+        make_request,
+        make_statement,
+        make_unknown_attempt,
+    )
     from dashboard import mail
     from dashboard.import_models import Import
 
@@ -51,6 +63,9 @@ def filled(alice, monkeypatch):
         payment = record_payment(big, amount=100 * (n % 4 + 1), currency="USD", by=alice)
         create_refund(payment, amount=10 * (n % 4 + 1), reason="others", by=alice)
         make_delivery(event_id=f"evt_{n}")
+        make_card_link(big, by=alice)
+        coupon = make_coupon(by=alice, customer=big)
+        make_open_statement(big, by=alice, coupon=coupon)
         mail.queue("receipt", payment, to=f"c{n % 3}@example.com", subject=f"Receipt {n}", text="Paid.")
         Import.objects.create(
             livemode=False, importer="customers", file_name=f"f{n}.csv", size=1, sha256="0" * 64, created_by=alice
@@ -59,7 +74,8 @@ def filled(alice, monkeypatch):
     for model in {route.view_class.queryset.model for route in LISTS}:
         if model._meta.model_name != "event":
             half = list(model.objects.order_by("id").values_list("pk", flat=True))[::2]
-            named = "received_at" if model._meta.model_name == "webhookdelivery" else "created_at"
+            others = {"webhookdelivery": "received_at", "couponredemption": "redeemed_at"}
+            named = others.get(model._meta.model_name, "created_at")
             model.objects.filter(pk__in=half).update(**{named: same})
     return SimpleNamespace(customer=big.pk)
 
@@ -390,3 +406,88 @@ def test_a_count_of_another_state_or_of_a_minute_ago_is_not_given_back(monkeypat
 
     monkeypatch.setattr("dashboard.paging.time.monotonic", lambda: time.monotonic_ns() / 1e9 + REMEMBERED_SECONDS + 1)
     assert known.recall("list", as_of="evt_1") is None
+
+
+# --- what is kept ready -------------------------------------------------------------------------------------
+def asked(route, user):
+    """The statement of a list's first page, made anew."""
+    request = RequestFactory().get(f"/{route.path}")
+    request.user, request.livemode = user, False
+    view = route.view_class()
+    view.setup(request)
+    queries.known.clear()
+    return view.filterset.qs.order_by(*view.order.fields).query.sql_with_params()
+
+
+@pytest.mark.parametrize("route", [r for r in LISTS if r.view_class.settled], ids=lambda route: route.path)
+def test_what_a_settled_list_asks_is_the_same_for_any_person_of_a_role_and_at_any_time(route, alice, monkeypatch):
+    before = asked(route, alice)
+    later = timezone.now() + timedelta(days=400, minutes=7)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: later)
+
+    assert asked(route, User.objects.create_user("ann@example.com", role=alice.role)) == before
+
+
+def test_a_list_is_compiled_once_and_shows_what_changed_since(as_max, max, monkeypatch):
+    compile_query, compiled = SQLCompiler.as_sql, []
+    customer = make_customer(by=max, first_name="Ana", last_name="Cruz")
+    assert "Ana Cruz" in as_max.get("/customers/").text
+    monkeypatch.setattr(
+        SQLCompiler, "as_sql", lambda self, *args, **kw: compiled.append(self) or compile_query(self, *args, **kw)
+    )
+
+    archive_customer(customer, by=max)
+    make_customer(by=max, first_name="Bo", last_name="Reyes")
+    compiled.clear()
+    page = as_max.get("/customers/")
+
+    assert "Bo Reyes" in page.text
+    assert "Ana Cruz" not in page.text
+    assert page.context["page"].rows[0].delinquent is False
+    assert compiled  # the counts, which are of another state now
+    assert 26 not in [compiler.query.high_mark for compiler in compiled]  # a page of rows, and one more
+
+
+def test_a_list_kept_ready_is_kept_apart_by_mode_order_columns_and_size(as_max, max):
+    for n in range(30):
+        make_customer(by=max, first_name=f"Ana{n:02}", reference=f"R-{n:02}")
+    make_customer(by=max, first_name="Zoe", livemode=True)
+
+    def names(query):
+        return [customer.first_name for customer in as_max.get(f"/customers/?{query}").context["page"].rows]
+
+    for _ in range(2):
+        as_max.post("/mode/", {"mode": "test"})
+        assert names("sort=name")[:2] == ["Ana00", "Ana01"]
+        assert names("sort=-name")[:2] == ["Ana29", "Ana28"]
+        assert (len(names("")), len(names("per_page=50"))) == (25, 30)
+        assert "R-29" not in as_max.get("/customers/").text
+        assert "R-29" in as_max.get("/customers/?columns=reference").text
+        as_max.post("/mode/", {"mode": "live"})
+        assert names("") == ["Zoe"]
+
+
+def test_a_filter_that_makes_no_sense_is_not_kept_as_the_list_itself(as_max, max):
+    make_customer(by=max)
+    make_customer(by=max, archived=True)
+    queries.known.clear()
+
+    for query, number in [("status=nonsense", 2), ("", 1), ("status=nonsense", 2), ("status=all", 2), ("", 1)]:
+        assert len(as_max.get(f"/customers/?{query}").context["page"].rows) == number
+
+
+def test_saved_views_are_ones_own_and_everybodys_of_this_list_and_mode(max, sue):
+    def make(name, owner, **fields):
+        return SavedView.objects.create(name=name, owner=owner, **{"list": "a:b", "livemode": False, **fields})
+
+    make("Mine", max, query="q=x")
+    make("Hers", sue)
+    make("Everybody's", sue, shared=True)
+    make("Of live mode", max, livemode=True)
+    make("Of another list", max, list="a:c")
+
+    _, found = SavedView.objects.beside("a:b", max, False)
+    event = events.note("test.began", by=None, livemode=False)
+
+    assert [(view.name, view.query) for view in found] == [("Everybody's", ""), ("Mine", "q=x")]
+    assert SavedView.objects.beside("a:d", max, False) == (event.pk, [])

@@ -1,9 +1,21 @@
 """Phone numbers in every spelling people use."""
 
+from random import Random
+
 import pytest
-from phonenumbers import PhoneNumberFormat, PhoneNumberType, example_number_for_type, format_number
+from phonenumbers import (
+    COUNTRY_CODE_TO_REGION_CODE,
+    PhoneNumber,
+    PhoneNumberFormat,
+    PhoneNumberType,
+    example_number_for_type,
+    format_number,
+    is_valid_number,
+)
 
 from dashboard import phones
+
+KINDS = [kind for kind in PhoneNumberType.values() if kind != PhoneNumberType.UNKNOWN]
 
 
 @pytest.mark.parametrize(
@@ -54,6 +66,19 @@ def test_a_number_that_is_stored_reads_the_same_by_the_short_and_the_long_way(re
     for kind in (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE):
         e164 = format_number(example_number_for_type(region, kind), PhoneNumberFormat.E164)
         assert phones.parse(e164) == phones._valid(e164, "") == e164
+
+
+@pytest.mark.parametrize("code", sorted(COUNTRY_CODE_TO_REGION_CODE))
+def test_the_short_way_takes_what_the_long_way_takes_and_nothing_else(code):
+    luck = Random(code)
+    examples = [example_number_for_type(region, kind) for region in COUNTRY_CODE_TO_REGION_CODE[code] for kind in KINDS]
+    real = [str(number.national_number) for number in examples if number]
+    made = [one[: luck.randrange(len(one))] + str(luck.randrange(10 ** luck.randrange(1, 9))) for one in real * 10]
+
+    for national in {*real, *made}:
+        text, number = f"+{code}{national}", PhoneNumber(country_code=code, national_number=int(national))
+        if 8 <= len(text) <= 16 and national[0] != "0":
+            assert phones._is_canonical(text) == is_valid_number(number), text
 
 
 def test_a_stored_number_is_shown_readably_and_reads_back():

@@ -7,9 +7,9 @@ from django.http import Http404, HttpResponseRedirect
 from django.utils.functional import cached_property
 from django.views.generic import TemplateView
 
-from dashboard import events, export, search
+from dashboard import export, search
 from dashboard.models import SavedView
-from dashboard.paging import SIZES, Order, Page, capped_counts, recent_counts
+from dashboard.paging import SIZES, Order, Page, capped_counts, queries, recent_counts
 from dashboard.templatetags.ui import address_of
 from dashboard.views.base import ModeMixin
 
@@ -26,6 +26,7 @@ class ListView(ModeMixin, TemplateView):
     filterset_class = None
     list_name = ""
     audited = False  # every change of what it shows writes an event: counts hold as long as no event came
+    settled = False  # what it asks the database depends on path, mode, role and columns alone, not on the clock
     export_name = None
     tabs = ()
     noun = "row"
@@ -53,7 +54,15 @@ class ListView(ModeMixin, TemplateView):
     @cached_property
     def base(self):
         """Every row there is in this mode, with what the columns shown read from other tables."""
+        return queries.recall(("base", self.shape), self._complete) if self.settled else self._complete()
+
+    def _complete(self):
         return self.table_class.complete(self.get_queryset(), self.chosen)
+
+    @property
+    def shape(self):
+        """Names what the list asks before anybody filters or sorts it."""
+        return self.request.path, self.request.livemode, self.request.user.role, *self.table_class.shown(self.chosen)
 
     @cached_property
     def filterset(self):
@@ -90,7 +99,8 @@ class ListView(ModeMixin, TemplateView):
             before=get.get("before"),
             narrowed=self.narrows,
             key=self.key_of(self.parameters),
-            as_of=events.newest() if self.audited else None,
+            as_of=self.beside[0] if self.audited else None,
+            opening=self.shape if self.settled and not self.parameters else None,
         )
 
     @property
@@ -112,6 +122,11 @@ class ListView(ModeMixin, TemplateView):
     def key_of(self, parameters):
         """Names this list under these filters, for whoever sees the same rows in it."""
         return self.request.path, self.request.livemode, self.request.user.role, frozenset(parameters.items())
+
+    @cached_property
+    def beside(self):
+        """(the newest event's id, the views saved of this list)."""
+        return SavedView.objects.beside(self.list_name, self.request.user, self.request.livemode)
 
     # --- columns and export ------------------------------------------------------------------------
     @cached_property
@@ -156,7 +171,7 @@ class ListView(ModeMixin, TemplateView):
         """Ready-made and saved views, applied filters, and what was wrong with a filter."""
         errors = self.filterset.errors.items()
         may_create = self.create_permission and self.request.user.has_perm(self.create_permission)
-        saved = list(self.saved_views())
+        _, saved = self.beside
         return {
             "list_tabs": self.list_tabs(),
             "saved": saved,
@@ -234,9 +249,6 @@ class ListView(ModeMixin, TemplateView):
         kept = {k: v for k, v in self.asked.items() if v and k not in ("after", "before", "format", "view")}
         shown = ",".join(self.table_class.shown(self.chosen))
         return urlencode({"list": self.list_name, **kept, "columns": shown})
-
-    def saved_views(self):
-        return SavedView.objects.visible_to(self.request.user, self.list_name, self.request.livemode) if self.list_name else []
 
     def column_choices(self, table):
         """(name, heading, shown) of every column one may choose."""
