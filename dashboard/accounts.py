@@ -1,10 +1,13 @@
 """How allauth behaves here: nobody signs up by themselves, words are ours, links carry SITE_URL."""
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.forms import LoginForm, ResetPasswordForm
 from allauth.account.views import LogoutView
 from allauth.mfa.adapter import DefaultMFAAdapter
 from django.conf import settings
 from django.urls import reverse
+
+from dashboard.forms import without_card_numbers
 
 
 class Adapter(DefaultAccountAdapter):
@@ -39,6 +42,25 @@ class MFAAdapter(DefaultMFAAdapter):
     def build_totp_svg(self, url):
         """The QR code as an element to put into a page: without the XML declaration."""
         return super().build_totp_svg(url).partition("?>")[2]
+
+
+class NoCardNumber:
+    """An address that holds a card number is not an address: its box comes back empty."""
+
+    box = "email"
+
+    def full_clean(self):
+        if self.is_bound:
+            self.data = without_card_numbers(self.data, self.box)
+        super().full_clean()
+
+
+class SignIn(NoCardNumber, LoginForm):
+    box = "login"
+
+
+class ForgotPassword(NoCardNumber, ResetPasswordForm):
+    pass
 
 
 class Logout(LogoutView):

@@ -10,13 +10,15 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import ProhibitNullCharactersValidator
 from django.forms.renderers import DjangoTemplates
+from django.utils.datastructures import MultiValueDict
 from django.utils.functional import cached_property
 
 from dashboard import phones, places
+from dashboard.card_numbers import find_card_number
 from dashboard.money import CURRENCIES, Money, currency_choices, symbol
-from dashboard.text import card_number_in, clean_text, unsafe
+from dashboard.text import clean_text, unsafe
 
-CARD_SENTENCE = "This looks like a payment card number. Remove it: card numbers are not kept here."
+CARD_SENTENCE = "This looks like a payment card number. Card numbers are not kept here. Nothing was saved."
 UNSAFE_SENTENCE = "This holds invisible control characters. Type it again instead of pasting it."
 PAIRS, KEY, VALUE, SPARE = 50, 40, 500, 3  # metadata: most pairs, longest key and value, empty rows offered
 _NO_BOX = {"checkbox", "checkbox_option", "checkbox_select", "radio", "radio_option", "hidden", "multiple_hidden"}
@@ -43,9 +45,11 @@ class Renderer(DjangoTemplates):
 
 
 def _mark_box(widget):
-    """Give a text-like widget, and each part of a compound one, the class the style sheet knows."""
+    """Give a text-like widget, and each part of a compound one, the class the style sheet knows; show no card number."""
     for part in widget.get("subwidgets") or ():
         _mark_box(part)
+    if isinstance(value := widget.get("value"), str) and find_card_number(value):
+        widget["value"] = None
     path = PurePosixPath(widget["template_name"])
     if path.parts[:3] == ("django", "forms", "widgets") and path.stem not in _NO_BOX:
         given = widget["attrs"].get("class", "").split()
@@ -58,12 +62,6 @@ def refuse_unsafe(value):
         raise ValidationError(UNSAFE_SENTENCE, code="unsafe")
 
 
-def refuse_card_number(value):
-    """Validator: no text that holds what looks like a payment card number (PCI DSS 3)."""
-    if card_number_in(value):
-        raise ValidationError(CARD_SENTENCE, code="card_number")
-
-
 class KitFormMixin:
     """What every form of ours checks in typed text. Secrets (strip=False) pass as they were typed."""
 
@@ -74,9 +72,7 @@ class KitFormMixin:
         for field in self.fields.values():
             if _is_text(field):
                 others = [v for v in field.validators if not isinstance(v, ProhibitNullCharactersValidator)]  # said better below
-                field.validators = others + (
-                    [refuse_unsafe] if isinstance(field, PhoneField) else [refuse_unsafe, refuse_card_number]
-                )
+                field.validators = [*others, refuse_unsafe]
             if isinstance(field, PhoneField) and field.country_from and self.is_bound:
                 field.country = self.data.get(self.add_prefix(field.country_from)) or field.country
 
@@ -85,10 +81,47 @@ class KitFormMixin:
         for name, value in self.cleaned_data.items():
             if isinstance(value, str) and _is_text(self.fields.get(name)):
                 self.cleaned_data[name] = clean_text(value)
+        for name, field in self.fields.items():
+            if _is_typed(field, name in self._errors) and _holds_card_number(self[name].data):
+                self._errors.pop(name, None)  # what it says may name the number
+                self.add_error(name, ValidationError(CARD_SENTENCE, code="card_number"))
+                self.data = without_card_numbers(self.data, self.add_prefix(name))
 
 
 def _is_text(field):
-    return isinstance(field, forms.CharField) and not isinstance(field, forms.JSONField) and field.strip
+    return isinstance(field, forms.CharField) and not isinstance(field, forms.JSONField) and not _is_secret(field)
+
+
+def _is_secret(field):
+    """Whether a field takes text exactly as it is typed. Django's RegexField only does by an accident of its defaults."""
+    return isinstance(field, forms.CharField) and not field.strip and not isinstance(field, forms.RegexField)
+
+
+def _is_typed(field, refused):
+    """Whether a card number may stand in a field. Choices, ticks and phones that are good hold none, secrets are hashed."""
+    if _is_secret(field):
+        return False
+    return refused or not isinstance(field, (forms.ChoiceField, forms.BooleanField, forms.FileField, PhoneField))
+
+
+def without_card_numbers(data, name):
+    """A copy of what the browser sent, with the boxes of a field empty where they held one."""
+    found = MultiValueDict({key: list(_values(data, key)) for key in data})
+    for key in found:
+        if key == name or key.startswith(f"{name}_"):
+            found.setlist(key, ["" if _holds_card_number(value) else value for value in found.getlist(key)])
+    return found
+
+
+def _values(data, key):
+    return data.getlist(key) if hasattr(data, "getlist") else [data[key]]
+
+
+def _holds_card_number(value):
+    """Whether what a browser sent for a field, in one part or several, holds a card number."""
+    if isinstance(value, (list, tuple)):
+        return any(_holds_card_number(part) for part in value)
+    return isinstance(value, str) and bool(find_card_number(value))
 
 
 class KitForm(KitFormMixin, forms.Form):
@@ -210,7 +243,7 @@ class MetadataWidget(forms.Widget):
 
     def get_context(self, name, value, attrs):
         context = super().get_context(name, value, attrs)
-        pairs = context["widget"]["value"] or []
+        pairs = [pair for pair in context["widget"]["value"] or [] if not any(map(find_card_number, pair))]
         context["widget"]["rows"] = [*pairs, *[("", "")] * min(SPARE, PAIRS - len(pairs))]
         return context | {"longest_key": KEY, "longest_value": VALUE}
 
@@ -253,4 +286,3 @@ def _check_pair(key, value):
         raise ValidationError(f"The value of “{key}” has {len(value)} characters; at most {VALUE} are kept.", code="value")
     for text in (key, value):
         refuse_unsafe(text)
-        refuse_card_number(text)

@@ -4,12 +4,18 @@ import logging
 import secrets
 import time
 from contextvars import ContextVar
+from urllib.parse import unquote_plus
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth import logout
 from django.db import InternalError, OperationalError
+from django.http import HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.cache import patch_cache_control
+from django.utils.http import escape_leading_slashes
+
+from dashboard.card_numbers import find_card_number
 
 _request_id = ContextVar("request_id", default="-")
 SECURITY_HEADERS = {
@@ -74,6 +80,29 @@ class StaffSession:
                     request.session["seen"] = now
                 request.livemode = bool(request.session.get("livemode"))
         return self.get_response(request)
+
+
+class NoCardNumbersInAddresses:
+    """Leads on without the parameters that hold a card number: a search box, a saved view and the log keep none."""
+
+    PLACES = ("after", "before")  # of a page in a list, told by ourselves
+    SENTENCE = "What you typed looks like a payment card number. It was not searched for and is not kept."
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        if not (request.META.get("QUERY_STRING") and find_card_number(unquote_plus(request.META["QUERY_STRING"]))):
+            return self.get_response(request)
+        kept = request.GET.copy()
+        for name, values in request.GET.lists():
+            if name not in self.PLACES and find_card_number(unquote_plus("\n".join([name, *values]))):
+                del kept[name]
+        if len(kept) == len(request.GET):
+            return self.get_response(request)
+        messages.error(request, self.SENTENCE)
+        path = escape_leading_slashes(request.path)
+        return HttpResponseRedirect(f"{path}?{kept.urlencode()}" if kept else path)
 
 
 class DatabaseTrouble:

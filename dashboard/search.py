@@ -9,6 +9,7 @@ from django.db import connections, migrations, models
 from django.db.models import Q
 from django.db.models.expressions import RawSQL
 
+from dashboard.card_numbers import find_card_number
 from dashboard.text import clean_text, words
 
 LIMIT = 200  # characters of a query that are looked at
@@ -16,7 +17,9 @@ CAP = 10_000  # counts stop here; a search that matches more is walked in list o
 
 
 def clean_query(text):
-    return clean_text(str(text or ""), LIMIT)
+    """A search text as it is looked for and shown again: "" for a card number."""
+    text = clean_text(str(text or ""), LIMIT)
+    return "" if find_card_number(text) else text
 
 
 def matching(queryset, text):

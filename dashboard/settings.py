@@ -216,6 +216,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "dashboard.middleware.StaffSession",
+    "dashboard.middleware.NoCardNumbersInAddresses",
     "dashboard.middleware.DatabaseTrouble",
 ]
 ROOT_URLCONF = "dashboard.urls"
@@ -259,6 +260,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "dashboard.accounts.Adapter"
+ACCOUNT_FORMS = {"login": "dashboard.accounts.SignIn", "reset_password": "dashboard.accounts.ForgotPassword"}
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
@@ -369,6 +371,15 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env(
 )
 REMIND_DAYS_BEFORE = days("REMIND_DAYS_BEFORE", "5")  # a statement's reminder before it is due …
 REMIND_DAYS_AFTER = days("REMIND_DAYS_AFTER", "5")  # … and the one when it is overdue
+SUBSCRIPTION_RETRY_DAYS = [  # after each failed charge of an invoice; with the last one it is given up
+    int(n)
+    for n in env(
+        "SUBSCRIPTION_RETRY_DAYS",
+        "3,5,7",
+        check=lambda v: all(n.strip().isascii() and n.strip().isdecimal() and 0 < int(n) <= 90 for n in v.split(",")),
+        problem="use whole numbers of days from 1 to 90, separated by commas.",
+    ).split(",")
+]
 LOG_LEVEL = env(
     "LOG_LEVEL", "WARNING", check="DEBUG INFO WARNING ERROR".split().__contains__, problem="use DEBUG, INFO, WARNING or ERROR."
 )
@@ -376,7 +387,16 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"request_id": {"()": "dashboard.middleware.RequestIdFilter"}},
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"}},
+    "formatters": {
+        "line": {
+            "()": "dashboard.card_numbers.Formatter",
+            "format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s",
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
+    "loggers": {  # Django's own handlers would print lines a second time, and with what was searched for
+        "django": {"handlers": []},
+        "django.server": {"handlers": ["console"], "propagate": False},
+    },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
 }

@@ -1,4 +1,6 @@
-"""What gateways tell us: verified, kept as it came, and taken as a hint to ask the gateway. No message is believed.
+"""What gateways tell us: verified, kept as it came (card numbers hidden), and taken as a hint to ask the gateway.
+
+No message is believed.
 
 Receiving and working are two steps. A message that could not be worked on stays in the inbox with its error, the
 gateway is answered with an error so that it sends it again, and process_waiting works on it besides.
@@ -16,6 +18,7 @@ from billing.gateways import gateway_for
 from billing.gateways.base import GatewayError
 from billing.models import WebhookDelivery
 from dashboard import events
+from dashboard.card_numbers import hide_card_numbers
 from dashboard.states import DomainError
 
 State = WebhookDelivery.State
@@ -35,7 +38,7 @@ def receive(slug, body, headers):
     """
     event = gateway_for(slug).parse_webhook(body, headers)
     delivery, new = WebhookDelivery.objects.get_or_create(
-        gateway=slug, event_id=event.event_id, defaults=_columns(event) | {"body": body.decode()}
+        gateway=slug, event_id=event.event_id, defaults=_columns(event) | {"body": hide_card_numbers(body.decode())}
     )
     if new:
         return process(delivery)

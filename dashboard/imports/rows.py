@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from dashboard.card_numbers import find_card_number, hide_card_numbers, was_hidden
 from dashboard.export import unguard
 from dashboard.imports import files
-from dashboard.text import card_number_in, clean_text, fold, unsafe
+from dashboard.text import clean_text, fold, unsafe
 
 CREATE, UPDATE, SKIP, ERROR = "create", "update", "skip", "error"
 PROBLEM_HEADER = "Problem"  # the column our error file adds: known again when it comes back
@@ -173,7 +174,8 @@ class Importer(ABC):
             row = Row(number, cells)
             if trouble := files.trouble_with(cells, width):
                 row.refuse(trouble)
-            elif card_number_in("\n".join(cells[i] for i in free)):
+            elif was_hidden("\n".join(cells)) or find_card_number("\n".join(cells[i] for i in free)):
+                row.cells = [hide_card_numbers(cell) for cell in cells]
                 row.refuse(_CARD)
             else:
                 _read_cells(row, columns, options)

@@ -16,6 +16,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from dashboard import events, states
+from dashboard.card_numbers import hidden_copy, hide_card_numbers
 from dashboard.export import guard
 from dashboard.import_models import Import, ImportMapping, ImportPiece, ImportRow
 from dashboard.imports import files
@@ -46,13 +47,14 @@ def start_import(upload, *, importer, livemode, by):
             f"This file has {tenths / 10} MB; at most {settings.IMPORT_MAX_BYTES // 1048576} MB are taken. "
             "Split it and upload the parts."
         )
+    upload, name = hidden_copy(upload), upload.name
     form = files.detect(upload)
     found = files.scan(upload, form)
     run = Import(
         livemode=livemode,
         importer=importer,
-        file_name=_shown_name(upload.name),
-        size=upload.size,
+        file_name=hide_card_numbers(_shown_name(name)),
+        size=upload.seek(0, io.SEEK_END),
         sha256=_sha256(upload),
         encoding=form.encoding,
         delimiter=form.delimiter,
