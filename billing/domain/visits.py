@@ -14,7 +14,11 @@ from dashboard import events
 from dashboard.models import Event
 
 QUIET = timedelta(minutes=10)  # a visitor who looks again so soon is still looking
-KINDS = {"billingstatement": "billing_statement.viewed", "paymentrequest": "payment_request.viewed"}
+KINDS = {
+    "billingstatement": "billing_statement.viewed",
+    "paymentrequest": "payment_request.viewed",
+    "tokenizationlink": "tokenization_link.opened",
+}
 PREVIEWS = re.compile(  # programs that fetch a link to show what is behind it, or to see whether it is safe
     r"bot\b|crawl|spider|slurp|preview|externalhit|facebookcatalog|whatsapp|telegram|discord|slack|skypeuri|embedly"
     r"|iframely|viber|linkedin|pinterest|safelinks|proofpoint|mimecast|barracuda|ms-office|microsoft office|outlook"
@@ -35,16 +39,19 @@ def is_preview(agent):
     return bool(PREVIEWS.search(agent or ""))
 
 
+def counts(target, *, address, agent):
+    """Whether this would be a view: no program's preview, and nobody who was here a moment ago."""
+    return not is_preview(agent) and not _seen(target, visitor_key(target, address=address, agent=agent))
+
+
 def record_view(target, *, address, agent):
     """Note that a payer opened the link of a request or statement, at most once in ten minutes for each visitor.
 
     Returns the event, or None for a program's preview and for a visitor who was here a moment ago.
     """
-    if is_preview(agent):
+    if not counts(target, address=address, agent=agent):
         return None
     visitor = visitor_key(target, address=address, agent=agent)
-    if _seen(target, visitor):
-        return None
     with transaction.atomic():
         current = payables.lock(target.pk)  # two pages opened at once are one view
         if _seen(current, visitor):

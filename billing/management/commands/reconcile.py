@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from django.core.management.base import BaseCommand
 
-from billing.domain import requests, settle
+from billing.domain import card_links, requests, settle
 
 
 class Command(BaseCommand):
@@ -24,4 +24,6 @@ class Command(BaseCommand):
             asked += 1
             self.stdout.write(sentence)
         expired = requests.expire_payment_requests()
+        links = card_links.expire_card_links()
         self.stdout.write(f"{settled} attempts, {asked} payments and refunds looked at, {expired} payment requests expired.")
+        self.stdout.write(f"{links} card links expired.")
