@@ -37,8 +37,8 @@ def charge(customer, *, amount, currency, by, form_key, method=None, **fields):
         currency=currency,
         by=by,
         form_key=form_key,
-        method_type=method.type,
         source=method,
+        **method.told,
         **fields,
     )
 

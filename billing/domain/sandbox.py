@@ -43,7 +43,8 @@ def charge_test_card(customer, card, *, amount, currency, by, form_key, save=Fal
         raise DomainError("Test cards work in test mode alone. No money moved.")
     refuse_archived(customer)
     summary = bank.tokenize(card, reference=customer.pk if save else "")
-    about = {"gateway": "sandbox", "token": summary.token, "method_type": summary.type}
+    told = {"method_type": summary.type, "method_brand": summary.brand, "method_last4": summary.last4, "method_bin": summary.bin}
+    about = {"gateway": "sandbox", "token": summary.token, **told}
     payment = charges.charge_method(customer, amount=amount, currency=currency, by=by, form_key=form_key, **about, **fields)
     if save and payment.status in (Payment.Status.PAID, Payment.Status.AUTHORIZED):
         charges.keep_charged(payment, summary, by)

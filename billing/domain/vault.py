@@ -11,6 +11,7 @@ from billing.gateways.base import CheckoutStatus, CustomerRef, GatewayError
 from billing.models import Attempt, GatewayCustomer, Payment, PaymentMethod, Subscription, TokenizationLink
 from customers.models import Customer
 from dashboard import events, states
+from dashboard.places import country_code
 from dashboard.states import DomainError
 
 UNREACHABLE = "The payment company cannot be reached right now. Nothing was saved, and no money moved. Try again in a minute."
@@ -65,7 +66,7 @@ def columns_of(summary):
     """A MethodSummary as the columns of a PaymentMethod."""
     if not summary.token or summary.type not in _COLUMNS or not _whole(summary):
         raise DomainError("The payment company told too little about this payment method, so it was not kept.")
-    given = {"country": summary.country, "postal_code": summary.postal_code}
+    given = {"country": country_code(summary.country), "postal_code": summary.postal_code}
     address = {name: value for name, value in given.items() if value}
     return _COLUMNS[summary.type](summary) | {"type": summary.type, "fingerprint": summary.fingerprint, "address": address}
 

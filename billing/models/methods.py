@@ -2,7 +2,7 @@
 
 import secrets
 import string
-from datetime import date
+from datetime import date, timedelta
 
 from django.conf import settings
 from django.db import models
@@ -27,6 +27,19 @@ class PaymentMethodQuerySet(models.QuerySet):
 
     def for_customer(self, customer):
         return self.filter(customer=customer)
+
+    def expired(self):
+        """Cards past their last day."""
+        day = timezone.localdate()
+        return self.filter(Q(expire_year__lt=day.year) | Q(expire_year=day.year, expire_month__lt=day.month))
+
+    def expiring(self):
+        """Cards that can still be charged, for less than SOON days: as the badge of one says."""
+        first, months = timezone.localdate().replace(day=1), []
+        while (first + timedelta(days=32)).replace(day=1) - timezone.localdate() <= timedelta(days=SOON):
+            months.append(Q(expire_year=first.year, expire_month=first.month))
+            first = (first + timedelta(days=32)).replace(day=1)
+        return self.filter(Q(*months, _connector=Q.OR)) if months else self.none()
 
     def shown_first(self):
         """The default, then the newest."""
@@ -120,6 +133,22 @@ class PaymentMethod(models.Model):
 
     def get_absolute_url(self):
         return reverse("customer_billing:method", args=[self.customer_id, self.pk])
+
+    @property
+    def last4(self):
+        """The last digits of a card or account; "" for a wallet account."""
+        return self.card_number_last4 or self.account_number_last4
+
+    @property
+    def told(self):
+        """The columns in which a payment tells what it was charged to, be it in vain."""
+        return {
+            "method_type": self.type,
+            "method_brand": (self.card_scheme or self.account_bank_name)[:20],
+            "method_last4": self.last4,
+            "method_bin": self.card_number_bin,
+            "method_holder": self.card_name or self.account_name or self.checkout_holder,
+        }
 
     @property
     def archived(self):
