@@ -44,7 +44,7 @@ class Letter:
 def statement_letter(statement, message=""):
     """The mail that brings a statement, or a copy of one that is paid."""
     owed = f": {statement.amount_remaining_money} due {_day(statement.due_at)}" if statement.payable else ", paid"
-    subject = f"Billing statement {statement.number} from {_merchant(statement)}{owed}"
+    subject = f"{_noun(statement)} {statement.number} from {_merchant(statement)}{owed}"
     return Letter("statement", subject, _text("statement", statement, message), "billing.documents.attach_statement")
 
 
@@ -52,7 +52,8 @@ def reminder_letter(statement, message="", now=None):
     """The mail that reminds of a statement: before it is due or after, as it is now."""
     amount, day = statement.amount_remaining_money, _day(statement.due_at)
     late = statement.due_at < (now or timezone.now())
-    subject = f"Statement {statement.number}: {amount} was due {day}" if late else f"Statement {statement.number} is due {day}"
+    noun = "Invoice" if statement.is_invoice else "Statement"
+    subject = f"{noun} {statement.number}: {amount} was due {day}" if late else f"{noun} {statement.number} is due {day}"
     text = _text("reminder", statement, message, late=late)
     return Letter("reminder", subject, text, "billing.documents.attach_owed_statement")
 
@@ -67,6 +68,16 @@ def request_letter(request, message=""):
     """The mail that brings the link of a payment request."""
     subject = f"{settings.MERCHANT_NAME} asks you to pay {request.amount_money}"
     return Letter("payment_request", subject, _text("payment_request", request, message))
+
+
+def chat_text(request):
+    """What staff paste into a chat: the amount and the link, in one sentence."""
+    name = request.customer.first_name or request.customer_name
+    return f"Hi {name}, you can pay {request.amount_money} to {settings.MERCHANT_NAME} here: {request.url}"
+
+
+def _noun(statement):
+    return "Invoice" if statement.is_invoice else "Billing statement"
 
 
 def _day(moment):

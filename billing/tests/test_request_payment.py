@@ -51,11 +51,28 @@ def test_next_without_a_method_stays_and_says_so(as_max, marta):
     assert as_max.get(url_of(marta), {"step": "2", "method": "gold"}).status_code == 422
 
 
-def test_back_keeps_the_methods_chosen(as_max, marta):
-    step_two = as_max.get(url_of(marta), {"step": "2", "method": "card"})
-    back = step_two.context["back_to_methods"]
-    assert back == f"{url_of(marta)}?method=card"
-    assert 'value="card" checked' in as_max.get(back).content.decode()
+def test_back_keeps_the_methods_chosen_and_all_that_was_typed(as_max, marta):
+    half = typed(amount="48.5x", coupon="nope", authorize_only="on", metadata_key=["order"], metadata_value=["7 & 8"])
+    step_one = as_max.post(f"{url_of(marta)}?step=2", half | {"back": "1"}).content.decode()
+    assert re.findall(r'name="method" value="(\w+)" checked', step_one) == ["card"]
+
+    carried = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', step_one))
+    assert carried["next"] == "1"
+    again = as_max.post(f"{url_of(marta)}?step=2", carried | {"method": ["card", "bank_account"]}).content.decode()
+    for kept in ('value="48.5x"', 'value="Wholesale order"', 'value="PO 7"', 'value="nope"', 'value="order"', f'value="{KEY}"'):
+        assert kept in again, kept
+    assert re.search(r'name="authorize_only"[^>]* checked', again)
+    assert re.findall(r'name="method" value="(\w+)"', again) == ["card", "bank_account"]
+    assert not PaymentRequest.objects.exists()
+
+
+def test_back_and_next_without_a_method_keep_what_was_typed(as_max, marta):
+    response = as_max.post(f"{url_of(marta)}?step=2", {"next": "1", "amount": "12.50", "description": "Beans"})
+    assert response.status_code == 422
+    page = response.content.decode()
+    assert "Choose at least one way to pay." in page
+    assert 'name="amount" value="12.50"' in page
+    assert 'name="description" value="Beans"' in page
 
 
 def test_step_two_starts_with_the_customers_currency_and_country(as_max, marta):

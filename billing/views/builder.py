@@ -6,6 +6,7 @@ script fetches the same answers while one types.
 
 import re
 import secrets
+from typing import NamedTuple
 
 from django.conf import settings
 from django.contrib import messages
@@ -16,6 +17,7 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 from django.views.generic import TemplateView
 
+from billing.domain import coupons
 from billing.domain import statements as domain
 from billing.forms import currencies_for
 from billing.models import BillingStatement
@@ -47,6 +49,13 @@ def customer_of(livemode, pk):
     return Customer.objects.filter(livemode=livemode, pk=pk).first() if _ID.fullmatch(pk) else None
 
 
+def similar_customers(livemode, name, email):
+    """Active customers of this name or e-mail, but not of both: somebody new might be one of them."""
+    email, named = email.lower(), Q(sort_name=fold(name)[:600])
+    rows = Customer.objects.active().filter(named | Q(email=email), livemode=livemode)
+    return [c for c in rows.order_by("pk")[:5] if c.email != email or c.sort_name != fold(name)]
+
+
 class CustomerHits(StaffMixin, TemplateView):
     """What the builder's search finds, as buttons that choose a customer: the part script puts below the box."""
 
@@ -54,7 +63,7 @@ class CustomerHits(StaffMixin, TemplateView):
     template_name = "billing/_builder_hits.html"
 
     def get_context_data(self, **kwargs):
-        text = self.request.GET.get("q", "")
+        text = search.clean_query(self.request.GET.get("q"))
         return super().get_context_data(hits=find_customers(self.request.livemode, text), q=text, **kwargs)
 
 
@@ -96,7 +105,7 @@ class Builder(FormView):
     def get_form(self, data=None):
         fields = self.typed() if self.given else self.get_initial()
         given = {"customer": self.customer, "currencies": self.currencies, "lines": self.lines(bound=data is not None)}
-        return self.form_class(data, initial=fields, **given)
+        return self.form_class(data, initial=fields, livemode=self.request.livemode, **given)
 
     def typed(self):
         """What stands in the boxes, to show it again unchecked."""
@@ -147,10 +156,11 @@ class Builder(FormView):
     made = None
 
     def get_context_data(self, *, form, **kwargs):
-        text = "" if self.customer else self.request.POST.get("q", "")
+        text = "" if self.customer else search.clean_query(self.request.POST.get("q"))
         return super().get_context_data(
             form=form,
             lines=form.lines,
+            discount=discount_of(form["coupon"].value(), form.lines, self.customer, self.request.livemode),
             chosen=self.customer,
             fixed=self.fixed,
             q=text,
@@ -158,6 +168,26 @@ class Builder(FormView):
             warnings=warnings(self.customer),
             **kwargs,
         )
+
+
+class Discount(NamedTuple):
+    """What the code in the box takes off the lines as they stand, or why it takes nothing."""
+
+    code: str
+    why: str = ""
+    off: Money | None = None
+    total: Money | None = None
+
+
+def discount_of(code, lines, customer, livemode):
+    """The Discount of a typed code; None without one, and while it is not known."""
+    coupon = coupons.find(code or "", livemode)
+    if not coupon:
+        return Discount(code, "There is no such coupon.") if code else None
+    if why := coupons.why_not_valid(coupon, customer=customer, currency=lines.currency):
+        return Discount(coupon.code, why)
+    off = Money(coupons.discount_of(coupon, lines.total.minor, lines.currency), lines.currency)
+    return Discount(coupon.code, "", off, lines.total - off)
 
 
 class StatementNew(Builder):
@@ -181,9 +211,7 @@ class StatementNew(Builder):
         """Whoever has this e-mail gets the statement; of a mere namesake staff must say so."""
         if self.customer or self.given.get("not_a_duplicate"):
             return []
-        named = Q(sort_name=fold(data["name"])[:600])
-        rows = Customer.objects.active().filter(named | Q(email=data["email"]), livemode=self.request.livemode)
-        return [c for c in rows.order_by("pk")[:5] if c.email != data["email"] or c.sort_name != fold(data["name"])]
+        return similar_customers(self.request.livemode, data["name"], data["email"])
 
     def act(self, form):
         data, customer = form.cleaned_data, self.customer
@@ -211,7 +239,7 @@ class CustomerStatementNew(OfCustomer, StatementNew):
 class StatementEdit(ObjectMixin, Builder):
     """Edits a draft. When someone else saved first, what differs is laid side by side and nothing is lost."""
 
-    queryset = BillingStatement.objects.select_related("customer")
+    queryset = BillingStatement.objects.select_related("customer", "coupon")
     form_class = EditStatementForm
     title = "Edit draft"
     fixed = True
@@ -264,7 +292,7 @@ def values_of(statement):
     """The fields of a draft as its form shows them."""
     kept = ("currency", "description", "merchant_reference_id", "statement_descriptor", "metadata")
     due_on = statement.due_at and timezone.localtime(statement.due_at).date()
-    return {n: getattr(statement, n) for n in kept} | {"due_on": due_on}
+    return {n: getattr(statement, n) for n in kept} | {"due_on": due_on, "coupon": statement.coupon and statement.coupon.code}
 
 
 def told_of(statement):
@@ -274,7 +302,7 @@ def told_of(statement):
 
 def told(data, lines, currency):
     """A draft's content in words, by field: to compare two of them."""
-    names = ("currency", "due_on", "description", "merchant_reference_id", "statement_descriptor")
+    names = ("currency", "due_on", "description", "merchant_reference_id", "statement_descriptor", "coupon")
     found = {n: str(data[n] or "") for n in names}
     found["metadata"] = ", ".join(f"{k}: {v}" for k, v in sorted(data["metadata"].items()))
     return found | {"lines": "; ".join(f"{q} × {text}, {Money(price, currency)}" for text, q, price in lines)}
