@@ -18,6 +18,12 @@ class HideLinks(logging.Filter):
 class BillingConfig(AppConfig):
     name = "billing"
 
+    def gateway_choices(self):
+        """(slug, name) of the gateways, for a filter of customers: they know their methods, not who keeps them."""
+        from billing.gateways import GATEWAYS, about
+
+        return [(slug, about(slug).name) for slug in GATEWAYS]
+
     def ready(self):
         for name in ("django.request", "django.security.csrf", "django.server"):
             logging.getLogger(name).addFilter(HideLinks())

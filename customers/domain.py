@@ -11,7 +11,8 @@ from customers.models import Address, Comment, Customer
 from dashboard import events, states
 from dashboard.states import DomainError
 
-_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no 0/O, 1/I: people read these aloud
+_LETTERS = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no 0/O, 1/I: people read these aloud
+_LETTER_OF_BYTE = _LETTERS * 8
 EDITABLE = (
     "kind",
     "first_name",
@@ -41,7 +42,8 @@ def new_prefixes(count, livemode):
     """`count` statement prefixes no customer of this mode has: 8 letters and digits each."""
     wanted = set()
     while len(wanted) < count:
-        wanted |= {"".join(_LETTERS[byte % 32] for byte in secrets.token_bytes(8)) for _ in range(count - len(wanted))}
+        letters = secrets.token_bytes(8 * (count - len(wanted))).translate(_LETTER_OF_BYTE).decode()
+        wanted |= {letters[n : n + 8] for n in range(0, len(letters), 8)}
         wanted -= set(
             Customer.objects.filter(livemode=livemode, billing_statement_prefix__in=wanted).values_list(
                 "billing_statement_prefix", flat=True

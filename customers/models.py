@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.validators import RegexValidator, validate_email
 from django.db import models
 from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, Subquery, Value
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Now
 from django.urls import reverse
 from django.utils import timezone
 
@@ -23,24 +23,63 @@ class CustomerQuerySet(models.QuerySet):
         return self.filter(status=Customer.Status.ACTIVE)
 
     def with_delinquent(self):
-        """Annotate `delinquent`: whether a statement of the customer is past due and still owed (R-22)."""
-        found = self._past_due().filter(customer=OuterRef("pk")).values_list(Value(True))[:1]
+        """Annotate `delinquent`: whether a statement of the customer is past due or given up on, and still owed (R-22)."""
+        found = self._statements().past_due().filter(customer=OuterRef("pk")).values_list(Value(True))[:1]
         # not Exists: PostgreSQL answers that by reading every past due statement there is, for the rows of one page
         return self.annotate(delinquent=Coalesce(Subquery(found, output_field=models.BooleanField()), False))
 
     def delinquent(self):
-        return self.filter(pk__in=self._past_due().values("customer"))
+        late, given_up = self._statements().overdue(Now()), self._statements().uncollectible()
+        # two ranges of one index; as one condition they would read every open statement there is
+        return self.filter(pk__in=late.values("customer").union(given_up.values("customer"), all=True))
 
     def not_delinquent(self):
-        return self.filter(~Exists(self._past_due().filter(customer=OuterRef("pk"))))
+        return self.filter(~Exists(self._statements().past_due().filter(customer=OuterRef("pk"))))
+
+    def with_method(self, **like):
+        """Customers with an active payment method of these columns; say the livemode too, its indexes begin with it."""
+        return self.filter(pk__in=self._related("methods").active().filter(**like).values("customer"))
+
+    def with_card(self, condition, livemode):
+        """Customers with an active card for which a PaymentMethodQuerySet method holds: "expired", "expiring"."""
+        cards = getattr(self._related("methods").active().filter(livemode=livemode, type="card"), condition)()
+        return self.filter(pk__in=cards.values("customer"))
+
+    def with_coupon(self):
+        """Customers a coupon was made for, or who use one."""
+        bound = self._related("coupons").filter(customer__isnull=False).values("customer")
+        return self.filter(pk__in=bound.union(self._redemptions().values("customer"), all=True))
+
+    def without_coupon(self):
+        bound, used = self._related("coupons"), self._redemptions()
+        own = Q(customer=OuterRef("pk"))
+        return self.filter(~Exists(bound.filter(own)), ~Exists(used.filter(own)))
 
     def with_default_address(self):
         """Let expressions read `default_address__city`: one join for all of them, and none where nothing reads it."""
         return self.annotate(default_address=FilteredRelation("addresses", condition=Q(addresses__is_default=True)))
 
-    def _past_due(self):
-        """Statements past due, by the reverse relation: billing imports customers, never the other way round."""
-        return self.model._meta.get_field("statements").related_model.objects.past_due()
+    def _statements(self):
+        return self._related("statements")
+
+    def _redemptions(self):
+        return self._related("redemptions").filter(released_at=None)
+
+    def listed(self):
+        """With all that columns of the list and of its export read beside the customer; what is not read costs nothing."""
+        return self.with_delinquent().with_default_address().with_own_total().with_default_method()
+
+    def with_own_total(self):
+        """Let expressions read `own_total__collected`: what they paid and have as credit, in their own currency."""
+        return self.annotate(own_total=FilteredRelation("totals", condition=Q(totals__currency=F("currency"))))
+
+    def with_default_method(self):
+        """Let expressions read `default_method__pk`: one row at most, and no join where nothing reads it."""
+        return self.annotate(default_method=FilteredRelation("methods", condition=Q(methods__is_default=True)))
+
+    def _related(self, name):
+        """All records of a reverse relation: billing imports customers, never the other way round."""
+        return self.model._meta.get_field(name).related_model.objects.all()
 
     def named_like(self, email="", phone=""):
         """Active customers that may be the same person: same e-mail or same phone."""
@@ -129,8 +168,6 @@ class Customer(models.Model):
             models.Index("livemode", "currency", F("created_at").desc(), F("id").desc(), name="customer_currency"),
             models.Index("livemode", "company_name", name="customer_company", condition=~Q(company_name="")),
             models.Index("livemode", "reference", "id", name="customer_reference", condition=~Q(reference="")),
-            models.Index("email", name="customer_by_email"),
-            models.Index("sort_name", name="customer_by_name"),
             models.Index("phone", name="customer_by_phone"),
         ]
 

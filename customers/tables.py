@@ -2,16 +2,19 @@
 
 from functools import cache
 
-from django.db.models import OuterRef, Subquery, Value
+from django.db.models import BigIntegerField, BooleanField, ExpressionWrapper, OuterRef, Q, Subquery, Value
+from django.db.models.expressions import RawSQL
 from django.db.models.fields.json import KT
 from django.db.models.functions import Coalesce
 
 from customers.models import Customer
 from dashboard import tables
 from dashboard.export import Csv
-from dashboard.templatetags.ui import badge_html, money_html
+from dashboard.templatetags.ui import address_of, badge_html, escaped, icon_svg, money_html
 
 WORDS = dict(Customer.Status.choices)
+ZERO = RawSQL("0", (), BigIntegerField())  # no parameter: an amount is named several times in what formats it
+_ANY, _CELL, _ASK_ICON = "0" * 24, '<td class="actions">', icon_svg("link")
 
 
 class StatusColumn(tables.BadgeColumn):
@@ -100,10 +103,33 @@ class CustomerTable(tables.Table):
         Csv("address_state", "default_address__state"),
         Csv("address_postal_code", "default_address__postal_code", contact="text"),
         Csv("address_country", "default_address__country", kind="code"),
+        Csv("archived", ExpressionWrapper(Q(status=Customer.Status.ARCHIVED), BooleanField()), kind="flag"),
+        Csv("delinquent", kind="flag"),
+        Csv("balance", Coalesce("own_total__credit_balance", ZERO), kind="money"),
+        Csv("total_collected_amount", Coalesce("own_total__collected", ZERO), kind="money"),
+        Csv(
+            "successful_transactions",
+            Coalesce("own_total__successful_payments", ZERO, output_field=BigIntegerField()),
+            kind="number",
+        ),
+        Csv("default_source", "default_method__pk", kind="code"),
         Csv("created_at", kind="time"),
         Csv("updated_at", kind="time"),
         Csv("metadata", kind="json", contact="text"),
     )
+
+    def __init__(self, rows, *, viewer, **kwargs):
+        super().__init__(rows, viewer=viewer, **kwargs)
+        self.asks = viewer.has_perm("billing.request_payment") and address_of("customer_billing:request_new", _ANY).split(_ANY)
+
+    def actions(self, row):
+        """Before the way to the row's page, the way to ask the customer for money, for whoever may."""
+        cell = super().actions(row)
+        if not self.asks or row.archived:
+            return cell
+        label, url = escaped(f"Request payment: {row}"), escaped(row.pk).join(self.asks)
+        ask = f'<a class="{tables.SEE_MORE}" href="{url}" data-dialog aria-label="{label}" title="Request payment">{_ASK_ICON}'
+        return cell.replace(_CELL, f"{_CELL}{ask}</a>", 1)
 
     @classmethod
     def metadata_csv(cls, key):

@@ -13,20 +13,21 @@ from customers.tables import CustomerTable
 from dashboard import events
 from dashboard.forms import KitForm
 from dashboard.ids import HEX
+from dashboard.together import CountOf, fetch_together
 from dashboard.views import ActionView, CreateView, DetailView, EditView, ListView
 
 _ID = re.compile(rf"(?:cus_)?{HEX}")
 
 
 class CustomerList(ListView):
-    queryset = Customer.objects.with_delinquent().with_default_address().defer("search", "metadata", "description")
+    queryset = Customer.objects.listed().defer("search", "metadata", "description")
     permission = "customers.view_customer"
     section = "customers"
     title = "Customers"
     table_class = CustomerTable
     filterset_class = CustomerFilter
     list_name = "customers:customers"
-    audited = True
+    audited = settled = True
     export_name = "customers"
     noun, plural = "customer", "customers"
     search_hint = "Name, email, phone, reference"
@@ -72,27 +73,31 @@ class CustomerMixin:
 
 
 class CustomerDetail(CustomerMixin, DetailView):
-    """Everything about a customer: contact data, addresses, money, comments, what happened."""
+    """Everything about a customer: contact data, addresses, money, comments, what happened.
 
-    queryset = Customer.objects.with_delinquent().select_related("created_by").prefetch_related("addresses", "totals")
+    Three queries, whatever there is: the customer; what this room knows; what billing shows of it (billing.sections).
+    """
+
+    queryset = Customer.objects.with_delinquent().select_related("created_by")
     template_name = "customers/customer.html"
 
     def get_context_data(self, **kwargs):
-        comments = list(Comment.objects.filter(customer=self.object).select_related("author")[:50])
-        return super().get_context_data(
-            customer=self.object,
-            comments=comments,
-            warnings=[c for c in comments if c.pinned and not c.deleted_at],
-            comment_form=CommentForm(),
-            timeline=events.timeline(self.object.pk, limit=12),
-            **kwargs,
+        customer, shown = self.object, 1000 if self.request.GET.get("comments") == "all" else 50
+        comments = Comment.objects.filter(customer=customer).select_related("author")
+        found = fetch_together(
+            addresses=customer.addresses.all()[:1000],
+            comments=comments[:shown],
+            comment_count=CountOf(comments, 1000),
+            warnings=pinned(customer)[:20],
+            timeline=events.timeline(customer.pk, limit=12),
         )
+        return super().get_context_data(customer=customer, comment_form=CommentForm(), **found, **kwargs)
 
 
 class CustomerPanel(CustomerMixin, DetailView):
     """The same customer in brief, for the drawer beside the list; a page of its own without script."""
 
-    queryset = Customer.objects.with_delinquent().prefetch_related("totals")
+    queryset = Customer.objects.with_delinquent()
 
     def get_template_names(self):
         return ["customers/_panel.html" if self.request.headers.get("HX-Request") else "customers/panel.html"]

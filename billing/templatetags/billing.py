@@ -1,110 +1,44 @@
-"""Money on other nouns' pages: rows for the sections of a customer, its figures, QR codes."""
-
-from typing import NamedTuple
+"""Money on other nouns' pages: the sections of a customer and its figures, methods in words, QR codes."""
 
 import qrcode
 from django import template
-from django.db.models import Count, IntegerField, Min, Subquery, Sum, Value
 from django.utils.safestring import mark_safe
-from django.utils.timezone import now
 
+from billing import sections
+from billing.ages import days_late
 from billing.tables import method_html, method_words
-from dashboard.money import Money
 
 register = template.Library()
-SHOWN, COUNTED = 5, 100  # rows in a section; a count beyond is said as "100+"
-
-
-class _CountOf(Subquery):
-    """How many rows a queryset has, as a column of another: one query brings a section's rows and their number."""
-
-    template = "(SELECT count(*) FROM (%(subquery)s) counted)"
-    output_field = IntegerField()
-
-
-class Section(NamedTuple):
-    """The newest rows of a list, and how many there are in words: "46", "100+"."""
-
-    rows: list
-    count: str
-
-    @property
-    def more(self):
-        return len(self.rows) == SHOWN and self.count != str(SHOWN)
-
-
-def section(queryset):
-    """The Section of a queryset, in one query."""
-    of_all = _CountOf(queryset.order_by().values("pk")[: COUNTED + 1])
-    rows = list(queryset.annotate(of_all=of_all).order_by("-created_at", "-pk")[:SHOWN])
-    found = rows[0].of_all if rows else 0
-    return Section(rows, f"{COUNTED}+" if found > COUNTED else str(found))
 
 
 @register.simple_tag
-def recent_payments(customer):
-    """{% recent_payments customer as payments %}: those of other products than statements (R-45)."""
-    return section(customer.payments.other_products().defer("search", "metadata", "billing_address", "custom_fields"))
+def customer_sections(customer):
+    """{% customer_sections customer as sections %}: every section of the customer's page, and sections.figures.
+
+    `sections.payments` (of other products than statements, R-45), `.statements`, `.overdue`, `.requests`, `.methods`,
+    `.card_links`, `.redemptions`, `.coupons`, `.subscriptions`, `.invoices`: each with rows, count and more. One query
+    for all of them, however often a page names the tag.
+    """
+    return sections.customer_sections(customer)
 
 
 @register.simple_tag
-def all_payments(customer):
-    """{% all_payments customer as payments %}: of every product, for the panel."""
-    return section(customer.payments.defer("search", "metadata", "billing_address", "custom_fields"))
-
-
-@register.simple_tag
-def recent_statements(customer):
-    return section(customer.statements.one_off().defer("search", "metadata", "bill_to_address"))
-
-
-@register.simple_tag
-def recent_requests(customer):
-    return section(customer.requests.defer("search", "metadata"))
-
-
-class Total(NamedTuple):
-    """Several rows of one currency added up: the amount, how many, and the earliest of their times."""
-
-    amount: Money
-    count: int
-    first: object
-
-    @property
-    def days(self):
-        """Whole days since the earliest."""
-        return (now() - self.first).days
+def panel_sections(customer):
+    """{% panel_sections customer as sections %}: the latest payments, the methods and the figures, in one query."""
+    return sections.panel_sections(customer)
 
 
 @register.simple_tag
 def customer_figures(customer):
-    """{% customer_figures customer as figures %}: collected, payments, overdue, open requests; one query.
-
-    `collected` and the sums of `overdue` and `asked` are lists, one entry a currency, the customer's own first.
-    """
-    own_first = sorted(customer.totals.all(), key=lambda t: t.currency != customer.currency)
-    owed = {"overdue": [], "asked": []}
-    for kind, currency, amount, count, first in _owed(customer):
-        owed[kind].append(Total(Money(amount, currency), count, first))
-    for sums in owed.values():
-        sums.sort(key=lambda s: s.amount.currency != customer.currency)
-    collected = [t.collected_money for t in own_first] or [Money(0, customer.currency)]
-    return owed | {
-        "collected": collected,
-        "payments": sum(t.successful_payments for t in own_first),
-        "overdue_count": sum(s.count for s in owed["overdue"]),
-        "asked_count": sum(s.count for s in owed["asked"]),
-    }
+    """{% customer_figures customer as figures %}: collected, payments, overdue, open requests (billing.sections.Figures)."""
+    return sections.customer_figures(customer)
 
 
-def _owed(customer):
-    """(kind, currency, amount, rows, earliest time): past due statements and open requests, by currency, in one query."""
-    overdue = customer.statements.past_due().order_by().values("currency")
-    asked = customer.requests.open().order_by().values("currency")
-    columns = ("kind", "currency", "minor", "rows", "first")
-    overdue = overdue.annotate(kind=Value("overdue"), minor=Sum("amount_remaining"), rows=Count("pk"), first=Min("due_at"))
-    asked = asked.annotate(kind=Value("asked"), minor=Sum("amount"), rows=Count("pk"), first=Min("expires_at"))
-    return overdue.values_list(*columns).union(asked.values_list(*columns), all=True)
+@register.filter
+def late(statement):
+    """{{ statement|late }}: "11 days", or a dash for one that is not past due."""
+    days = days_late(statement) if statement.due_at else 0
+    return f"{days} day{'' if days == 1 else 's'}" if days > 0 else "—"
 
 
 @register.simple_tag

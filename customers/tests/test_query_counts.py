@@ -4,13 +4,15 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from billing.tests.everything import give_everything
 from customers.tests.factories import make_address, make_comment, make_customer
 from dashboard.paging import counts
 
 EVERY_PAGE = 2  # the session, the member of staff
-LIST = EVERY_PAGE + 3  # rows with what they paid; how many there are, here and in the other ready-made views; saved views
-DETAILS = EVERY_PAGE + 9  # customer, addresses, what was paid, comments, figures; payments, statements, requests; timeline
-PANEL = EVERY_PAGE + 5  # customer, what was paid, warnings, figures, payments
+LIST = EVERY_PAGE + 2  # rows with what they paid; the newest event and the saved views: while none is newer, nothing is counted
+DETAILS = EVERY_PAGE + 3  # the customer; addresses, comments, warnings and timeline; everything about money
+PANEL = EVERY_PAGE + 3  # the customer; warnings; everything about money
+MOST = EVERY_PAGE + 7  # what the customer's page may ever ask
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +42,7 @@ def make_customers(number, by):
         make_address(customer, by=by)
 
 
-def test_the_list_asks_five_queries_with_one_customer_and_with_thirty(as_max, max):
+def test_the_list_asks_four_queries_with_one_customer_and_with_thirty(as_max, max):
     make_customers(1, max)
     assert_asks(as_max, "/customers/", LIST)
 
@@ -70,26 +72,54 @@ def test_a_search_finds_and_counts_in_one_query(as_max, max):
     assert_asks(as_max, "/customers/?q=cruz", LIST + 1)  # one finds them, which stands for their count
 
 
-def test_a_customer_page_asks_the_same_with_few_and_with_many_records(as_max, max, sue):
+@pytest.fixture
+def customer(max, sue):
+    """One with a record of each kind."""
     customer = make_customer(by=max)
     make_address(customer, by=max)
     make_comment(customer, by=sue)
-    assert_asks(as_max, f"/customers/{customer.pk}/", DETAILS)
+    give_everything(customer, 1, by=max)
+    return customer
 
-    for n in range(8):
+
+def give_more(customer, max, sue, payments=7):
+    for n in range(7):
         make_address(customer, by=max, line1=f"{n} Mabini Street")
         make_comment(customer, by=sue, body=f"Note {n}.", pinned=n % 2 == 0)
+    give_everything(customer, 7, by=max, payments=payments)
+
+
+@pytest.mark.parametrize("query", ["", "?links=1", "?comments=all"])
+def test_a_customer_page_asks_the_same_with_few_and_with_many_records(query, customer, as_max, max, sue):
+    bare = make_customer(by=max)
+    for someone in (bare, customer):
+        assert_asks(as_max, f"/customers/{someone.pk}/{query}", DETAILS)
+
+    give_more(customer, max, sue)
+
+    assert_asks(as_max, f"/customers/{customer.pk}/{query}", DETAILS)
+    assert DETAILS <= MOST
+
+
+def test_5_000_payments_ask_no_more(customer, as_max, max, sue):
+    give_more(customer, max, sue, payments=5000)
 
     assert_asks(as_max, f"/customers/{customer.pk}/", DETAILS)
+    assert "100+" in as_max.get(f"/customers/{customer.pk}/").text
 
 
-def test_the_panel_asks_the_same_whatever_there_is_to_say(as_max, max, sue):
-    customer = make_customer(by=max)
-    make_comment(customer, by=sue, pinned=True)
-    assert_asks(as_max, f"/customers/{customer.pk}/panel/", PANEL)
+@pytest.mark.parametrize("who", ["as_alice", "as_sue", "as_rita"])
+def test_other_roles_ask_no_more(who, customer, max, sue, request):
+    give_more(customer, max, sue)
 
-    for n in range(5):
-        make_comment(customer, by=sue, body=f"Warning {n}.", pinned=True)
+    assert_asks(request.getfixturevalue(who), f"/customers/{customer.pk}/", DETAILS)
+
+
+def test_the_panel_asks_the_same_whatever_there_is_to_say(customer, as_max, max, sue):
+    for someone in (make_customer(by=max), customer):
+        assert_asks(as_max, f"/customers/{someone.pk}/panel/", PANEL)
+
+    give_more(customer, max, sue, payments=500)
 
     assert_asks(as_max, f"/customers/{customer.pk}/panel/", PANEL)
 

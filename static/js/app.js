@@ -69,7 +69,8 @@ document.addEventListener("click", async (e) => {
   const link = e.target.closest("a[data-dialog]");
   if (link && !(e.metaKey || e.ctrlKey || e.shiftKey || e.button)) {
     e.preventDefault(); const menu = link.closest("details.menu"); if (menu) menu.open = false;
-    opener = menu ? $("summary", menu) : link; await dialogFrom(link.href); return;
+    const pop = link.closest("[popover]"); pop?.hidePopover();
+    opener = menu ? $("summary", menu) : pop ? $(`[popovertarget="${pop.id}"]`) : link; await dialogFrom(link.href); return;
   }
   const el = e.target.closest("[data-copy],[data-close],[data-open],[data-print],[data-fill],[data-theme-set],[data-dismiss],[data-add-row]");
   if (!el) return;
@@ -155,7 +156,8 @@ document.addEventListener("keydown", (e) => {
     const palette = $("#palette"); if (!palette) return;
     e.preventDefault(); palette.open ? palette.close() : show(palette); return;
   }
-  if (e.key === "Escape") { const d = $("details.menu[open]"); if (d) { d.open = false; $("summary", d).focus(); } return; }
+  if (e.key === "Escape") { const d = $$("details.menu[open]").at(-1); if (d) { e.preventDefault(); d.open = false; $("summary", d).focus(); } return; }
+  if (!e.defaultPrevented && walkMenu(e)) return;
   if (e.metaKey || e.ctrlKey || e.altKey || e.isComposing || typing(e.target) || $("dialog[open]") || !shortcuts()) return;
   if (e.key === "/") { const s = $("[data-hotkey='/']"); if (s) { e.preventDefault(); s.focus(); s.select(); } return; }
   if (e.key === "g") { prefix = Date.now(); return; }
@@ -165,6 +167,27 @@ document.addEventListener("keydown", (e) => {
     const i = links.indexOf(document.activeElement.closest("tr")?.querySelector("a.row-link"));
     links[Math.max(0, Math.min(links.length - 1, i + (e.key === "j" ? 1 : -1)))].focus();
   }
+});
+
+// Arrow keys in a menu of links and buttons: down opens it, up and down go round, Home and End go to its ends. A menu
+// that holds fields keeps the keys for them. One that the focus leaves is closed.
+function walkMenu(e) {
+  const menu = e.target.closest?.("details.menu"), panel = menu && $(".menu-panel", menu);
+  if (!panel || e.metaKey || e.ctrlKey || e.altKey || e.shiftKey || !/^(Arrow(Up|Down)|Home|End)$/.test(e.key)) return false;
+  if ($("input:not([type=hidden]),select,textarea", panel) || (!menu.open && !e.key.startsWith("Arrow"))) return false;
+  e.preventDefault(); menu.open = true;
+  const items = $$("a[href],button", panel).filter((i) => i.checkVisibility()), i = items.indexOf(e.target);
+  const to = { ArrowDown: (i + 1) % items.length, ArrowUp: i < 1 ? items.length - 1 : i - 1, Home: 0, End: items.length - 1 }[e.key];
+  items[to]?.focus();
+  return true;
+}
+document.addEventListener("toggle", (e) => { // a menu that would stick out at the right hangs from its button's other edge
+  const panel = e.target.matches?.("details.menu-start[open]") && $(".menu-panel", e.target);
+  if (panel && panel.getBoundingClientRect().right > innerWidth) e.target.classList.remove("menu-start");
+}, true);
+document.addEventListener("focusout", (e) => {
+  const menu = e.relatedTarget && e.target.closest?.("details.menu[open]");
+  if (menu && !menu.contains(e.relatedTarget)) menu.open = false;
 });
 
 // --- palette: the focus stays in the box, the choice is told by aria-activedescendant -------------
