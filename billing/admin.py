@@ -1,6 +1,7 @@
 """Bills, payments and all that hangs on them, as support reads them in the admin. Nothing here changes money.
 
-Fields are listed one by one: links for payers, their nonces, what is sent to gateways and what they send are not among them.
+Fields are listed one by one: links for payers, their nonces, tokens that charge a method or stand for it, what is sent to
+gateways and what they send are not among them.
 """
 
 from django.contrib import admin
@@ -10,15 +11,21 @@ from billing.models import (
     Attempt,
     BalanceEntry,
     BillingStatement,
+    Coupon,
+    CouponRedemption,
     Dispute,
     LineItem,
     Payment,
+    PaymentMethod,
     PaymentRequest,
     Refund,
     Reminder,
+    Subscription,
+    TokenizationLink,
     WebhookDelivery,
 )
 from dashboard.admin import PUBLIC_ID, ModeFilter, ReadOnlyAdmin, site
+from dashboard.money import Money
 
 
 class BillAdmin(ReadOnlyAdmin):
@@ -69,11 +76,13 @@ class StatementAdmin(BillAdmin):
     inlines = (LineInline,)
     fields = (
         "in_dashboard", "id", "customer", "mode", "number", "status", "description", "currency", "subtotal_money",
-        "discount_money", "total_money", "credit_applied_money", "amount_paid_money", "amount_remaining_money", "merchant_name",
+        "discount_money", "coupon", "total_money", "credit_applied_money", "amount_paid_money", "amount_remaining_money",
+        "merchant_name",
         "bill_to_name", "bill_to_email", "bill_to_phone", "bill_to_tax_id", "bill_to_address", "statement_descriptor",
         "billing_details_collection", "allowed_methods", "merchant_reference_id", "metadata", "due_at", "finalized_at", "sent_at",
-        "sent_count", "paid_at", "voided_at", "marked_uncollectible_at", "fulfilled_at", "fulfilled_by", "created_by",
-        "created_at", "updated_at",
+        "sent_count", "paid_at", "voided_at", "marked_uncollectible_at", "fulfilled_at", "fulfilled_by",
+        "subscription", "period_start", "period_end", "billing", "billing_reason", "charges_failed", "next_charge_at",
+        "created_by", "created_at", "updated_at",
     )  # fmt: skip
 
 
@@ -83,7 +92,7 @@ class PaymentAdmin(BillAdmin):
     list_filter = (ModeFilter, "status", "product_type")
     fields = (
         "in_dashboard", "id", "customer", "mode", "product_type", "request", "statement", "attempt", "status", "amount_money",
-        "amount_refunded_money", "dispute", "fee_money", "method", "method_bin", "method_holder", "billing_name",
+        "amount_refunded_money", "dispute", "fee_money", "source", "method", "method_bin", "method_holder", "billing_name",
         "billing_email", "billing_phone", "billing_address",
         "address_check", "description", "merchant_reference_id", "statement_descriptor", "custom_fields", "metadata",
         "payment_intent_id", "gateway", "gateway_reference", "failure_code", "failure_message", "authorized_at", "paid_at",
@@ -96,7 +105,8 @@ class RequestAdmin(BillAdmin):
     list_display = ("__str__", "customer", "status", "amount_money", "expires_at", "mode", "created_at")
     list_filter = (ModeFilter, "status")
     fields = (
-        "in_dashboard", "id", "customer", "mode", "status", "amount_money", "country", "method_types", "description",
+        "in_dashboard", "id", "customer", "mode", "status", "amount_money", "discount_money", "coupon", "country", "method_types",
+        "by_staff", "description",
         "merchant_reference_id", "metadata", "customer_name", "customer_email", "save_card", "complete_url", "cancel_url",
         "language", "expires_at", "completed_at", "canceled_at", "sent_at", "created_by", "created_at", "updated_at",
     )  # fmt: skip
@@ -196,3 +206,81 @@ class DeliveryAdmin(ByIdAdmin):
 
     def get_queryset(self, request):
         return super().get_queryset(request).defer("body")
+
+
+@admin.register(PaymentMethod, site=site)
+class MethodAdmin(ByIdAdmin):
+    """What a receipt may show of a method. The tokens that stand for it, here and at its gateway, are shown to nobody."""
+
+    list_display = ("__str__", "customer", "type", "badge", "is_default", "gateway", "mode", "created_at")
+    list_filter = (ModeFilter, "status", "type", "is_default")
+    list_select_related = ("customer",)
+    search_help_text = "The whole ID of the method or of its customer"
+    named_by = ("pk", "customer")
+    fields = (
+        "in_dashboard", "id", "customer", "mode", "type", "status", "badge", "is_default", "gateway", "card_name",
+        "card_number_bin", "card_number_last4", "card_scheme", "card_funding_method", "card_issuer", "expire_month",
+        "expire_year", "account_name", "account_bank_name", "account_number_last4", "account_type", "account_holder_type",
+        "checkout_email", "checkout_holder", "wallet_type", "address", "created_by", "created_at", "archived_at",
+    )  # fmt: skip
+
+
+@admin.register(TokenizationLink, site=site)
+class CardLinkAdmin(BillAdmin):
+    list_display = ("__str__", "customer", "badge", "gateway", "by_staff", "expires_at", "mode", "created_at")
+    list_filter = (ModeFilter, "status", "by_staff")
+    list_select_related = ("customer",)
+    search_help_text = "Words of name, e-mail or message, or a whole ID"
+    fields = (
+        "in_dashboard", "id", "customer", "mode", "status", "badge", "gateway", "currency", "by_staff", "make_default",
+        "description", "customer_name", "customer_email", "method", "expires_at", "opened_at", "sent_at", "completed_at",
+        "canceled_at", "created_by", "created_at", "updated_at",
+    )  # fmt: skip
+
+    def page_of(self, obj):
+        return obj.customer if obj.by_staff else obj
+
+
+@admin.register(Coupon, site=site)
+class CouponAdmin(BillAdmin):
+    list_display = ("code", "name", "badge", "off", "uses", "redeem_by", "customer", "mode", "created_at")
+    list_filter = (ModeFilter, "active", "duration")
+    search_help_text = "Words of code, name or description, or a whole ID"
+    fields = (
+        "in_dashboard", "id", "mode", "code", "name", "description", "badge", "active", "off", "duration",
+        "duration_in_months", "customer", "times_redeemed", "max_redemptions", "max_per_customer", "starts_at", "redeem_by",
+        "metadata", "created_by", "created_at", "updated_at", "version",
+    )  # fmt: skip
+
+
+@admin.register(CouponRedemption, site=site)
+class RedemptionAdmin(ByIdAdmin):
+    list_display = ("id", "coupon", "customer", "discounted", "counts", "mode", "redeemed_at", "released_at")
+    list_filter = (ModeFilter, "counts")
+    list_select_related = ("coupon", "customer")
+    search_help_text = "The whole ID of the use, its coupon, customer, statement, request or subscription"
+    named_by = ("pk", "coupon", "customer", "statement", "request", "subscription")
+    fields = (
+        "in_dashboard", "id", "coupon", "customer", "mode", "statement", "request", "subscription", "discounted", "counts",
+        "redeemed_at", "released_at", "created_by",
+    )  # fmt: skip
+
+    @admin.display(description="Amount discounted")
+    def discounted(self, obj):
+        return Money(obj.amount_discounted, obj.currency)
+
+    def page_of(self, obj):
+        return obj.coupon
+
+
+@admin.register(Subscription, site=site)
+class SubscriptionAdmin(BillAdmin):
+    list_display = ("name", "customer", "status", "period_money", "every", "next_invoice_on", "mode", "created_at")
+    list_filter = (ModeFilter, "status", "billing", "interval")
+    search_help_text = "Words of its name, of the customer's name or e-mail, or of metadata, or a whole ID"
+    fields = (
+        "in_dashboard", "id", "customer", "mode", "name", "status", "amount_money", "quantity", "period_money", "every",
+        "billing", "days_until_due", "method", "coupon", "discount_ends_on", "started_on", "next_period", "next_invoice_on",
+        "current_period_start", "current_period_end", "cancel_at_period_end", "problem", "metadata", "paused_at",
+        "canceled_at", "created_by", "created_at", "updated_at", "version",
+    )  # fmt: skip
