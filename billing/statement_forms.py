@@ -8,8 +8,10 @@ from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
 from django.utils.functional import cached_property
 
+from billing.domain import coupons
 from billing.domain.statements import LARGEST_QUANTITY, MOST_LINES, end_of_day
 from billing.models import Payment
+from dashboard.card_numbers import hide_card_numbers
 from dashboard.filters import refuse_far_off
 from dashboard.forms import KitForm, MetadataField, MoneyField
 from dashboard.money import CURRENCIES, Money
@@ -140,7 +142,11 @@ class Lines:
         checked = (LineForm(self.data, number=n, currency=self.currency) for n in (self.numbers if self.data else ()))
         begun = [(self.typed(form.number), form.is_valid() and form.line) for form in checked if form.has_changed()]
         return [
-            (typed["description"], line[1] if line else "", Money(line[1] * line[2], self.currency) if line else None)
+            (
+                hide_card_numbers(typed["description"]),
+                line[1] if line else "",
+                Money(line[1] * line[2], self.currency) if line else None,
+            )
             for typed, line in begun
         ]
 
@@ -184,11 +190,18 @@ class StatementForm(WholeForm):
         help_text="On the customer's card statement, where the bank allows it. At most 22 characters.",
         error_messages={"invalid": "Leave out < > \\ ' \" and *: banks refuse them."},
     )
+    coupon = forms.CharField(
+        max_length=64,
+        required=False,
+        label="Coupon code",
+        help_text="Used when the statement is finalised.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false"}),
+    )
     metadata = MetadataField(required=False, label="Metadata")
 
-    def __init__(self, data=None, *, customer, currencies, lines, **kwargs):
+    def __init__(self, data=None, *, livemode, customer, currencies, lines, **kwargs):
         super().__init__(data, **kwargs)
-        self.customer, self.lines = customer, lines
+        self.livemode, self.customer, self.lines = livemode, customer, lines
         if customer:
             self.fields["email"].help_text = "The statement goes there. A new address becomes the customer's."
         self.fields["currency"].choices = [(c, f"{c}, {CURRENCIES[c]}") for c in currencies]
@@ -206,8 +219,18 @@ class StatementForm(WholeForm):
             raise ValidationError("This day has passed. Choose today or a later one.")
         return day
 
+    def clean_coupon(self):
+        """The coupon of the code, or None for none."""
+        code = self.cleaned_data["coupon"]
+        found = coupons.find(code, self.livemode)
+        if code and not found:
+            raise ValidationError(f"There is no coupon {code}. Check the spelling, or leave it empty.")
+        return found
+
     def clean(self):
         data = super().clean()
+        if data.get("coupon") and (why := self._why_no_coupon(data["coupon"], data)):
+            self.add_error("coupon", why)
         if not self.customer:
             if not data.get("name") and "name" not in self.errors:
                 self.add_error("name", "Choose a customer above, or enter the name of a new one.")
@@ -215,10 +238,16 @@ class StatementForm(WholeForm):
                 self.add_error("email", "Enter the e-mail the statement goes to.")
         return data
 
+    def _why_no_coupon(self, coupon, data):
+        """Why a coupon cannot be used here. Somebody new is not the one a bound coupon is for."""
+        if not self.customer and coupon.customer and coupon.customer.email != data.get("email"):
+            return f"{coupon} is for {coupon.customer} alone."
+        return coupons.why_not_valid(coupon, customer=self.customer, currency=data.get("currency", ""))
+
     @property
     def values(self):
         """The cleaned form as the domain functions take it; whom it is for apart."""
-        kept = ("currency", "description", "merchant_reference_id", "statement_descriptor", "metadata")
+        kept = ("currency", "description", "merchant_reference_id", "statement_descriptor", "metadata", "coupon")
         data = self.cleaned_data
         return {n: data[n] for n in kept} | {"due_at": end_of_day(data["due_on"]), "lines": self.lines.values}
 

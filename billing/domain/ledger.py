@@ -2,6 +2,7 @@
 
 from django.db.models import Count, Q, Sum
 
+from billing.domain.coupons import coupon_errors
 from billing.models import BalanceEntry, BillingStatement, CustomerTotal, LineItem, Payment, Refund
 
 CREDIT = (BalanceEntry.Kind.APPLIED, BalanceEntry.Kind.RELEASED)
@@ -16,6 +17,7 @@ def ledger_errors():
         *_statement_errors("credit_applied", _credit_of_statements(), "balance entries"),
         *_statement_errors("subtotal", _sums(LineItem.objects.all(), "statement"), "lines"),
         *_refund_errors(),
+        *coupon_errors(),
     ]
 
 

@@ -7,12 +7,12 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from billing.domain import checkouts, credit, payables
+from billing.domain import checkouts, coupons, credit, payables
 from billing.domain.once import make_once
 from billing.domain.payments import frozen_address
 from billing.domain.requests import limits
 from billing.gateways import gateways_for
-from billing.models import BillingStatement, LineItem
+from billing.models import BillingStatement, Coupon, LineItem
 from customers.domain import Stale, refuse_archived, take_email
 from customers.models import Customer
 from dashboard import events, states
@@ -23,8 +23,9 @@ from dashboard.states import DomainError
 Status = BillingStatement.Status
 USUAL_DAYS = 14  # from today to the due date, when nobody says otherwise
 MOST_LINES, LARGEST_QUANTITY = 200, 1_000_000
-EDITABLE = ("currency", "due_at", "description", "merchant_reference_id", "statement_descriptor", "metadata")
+EDITABLE = ("currency", "due_at", "description", "merchant_reference_id", "statement_descriptor", "metadata", "coupon")
 _SAME_FORM = ("customer_id", "total", *EDITABLE)
+_AMOUNTS = ("subtotal", "discount_amount", "total", "amount_remaining")
 
 
 def end_of_day(day):
@@ -41,8 +42,9 @@ def create_statement(customer, *, lines, currency, by, email="", form_key="", cr
     """A draft for a customer. lines: (description, quantity, unit price in minor units), in their order.
 
     `fields` are EDITABLE ones. `email`, when given, becomes the customer's (R-13). The same form_key gives the
-    same statement, however often it comes. created_at is for records of the past; without it, now.
-    Raises DomainError for an archived customer, or when a line or the total is out of bounds.
+    same statement, however often it comes. created_at is for records of the past; without it, now. A coupon's discount
+    is reckoned now, and its use taken when the statement is finalised.
+    Raises DomainError for an archived customer, a coupon that is not valid, or when a line or the total is out of bounds.
     """
     statement = BillingStatement(
         livemode=customer.livemode,
@@ -72,12 +74,20 @@ def _editable(fields):
 def _save_new(statement, items, email, by):
     """The customer is locked, so that nobody archives it between the look and the write."""
     refuse_archived(Customer.objects.select_for_update(no_key=True).get(pk=statement.customer_id))
+    _refuse_coupon(statement)
     customer = take_email(statement.customer, email=email or statement.customer.email, at=statement.created_at, by=by)
     statement.customer, statement.bill_to_name, statement.bill_to_email = customer, customer.name, customer.email
     statement.seal().derive(items).save(force_insert=True)
     LineItem.objects.bulk_create(items)
     events.record("billing_statement.created", statement, by=by, total=statement.total, currency=statement.currency)
     return statement
+
+
+def _refuse_coupon(statement, subtotal=None):
+    """Raise DomainError, saying why, for a coupon that cannot be used on a statement now. An invoice's is its subscription's."""
+    if statement.coupon and not statement.subscription_id:
+        about = {"customer": statement.customer, "currency": statement.currency, "subtotal": subtotal}
+        coupons.refuse_invalid(statement.coupon, **about)
 
 
 def make_lines(statement, lines):
@@ -100,11 +110,12 @@ def _told(items):
 
 
 def set_amounts(statement, items, *, paid=0):
-    """Set a statement's amounts from its lines (P1, P2). Raises DomainError above the largest amount."""
+    """Set a statement's amounts from its lines and its coupon (P1, P2). Raises DomainError above the largest amount."""
     statement.subtotal = sum(item.amount for item in items)
     if statement.subtotal > LARGEST:
         raise DomainError(f"A statement can be at most {Money(LARGEST, statement.currency)}.")
-    statement.total = statement.subtotal - statement.discount_amount
+    off = coupons.discount_of(statement.coupon, statement.subtotal, statement.currency) if statement.coupon else 0
+    statement.discount_amount, statement.total = off, statement.subtotal - off
     statement.amount_paid = paid
     statement.amount_remaining = statement.total - statement.credit_applied - paid
     return statement
@@ -143,29 +154,31 @@ def update_draft(statement, *, version, by, lines, email="", **fields):
     Raises Stale when the stored version is not `version`: nothing is overwritten unseen.
     """
     current = _lock_draft(statement, version)
-    was, fields = list(current.lines.all()), _editable(fields)
+    was, off, fields = list(current.lines.all()), current.discount_amount, _editable(fields)
     items, changes = make_lines(current, lines), _changes(current, fields)
     if _told(was) != _told(items):
         changes["lines"] = [_told(was), _told(items)]
     if email and email != current.customer.email:
         take_email(current.customer, email=email, at=timezone.now(), by=by)
-    if not changes:
-        return current
     for name, value in fields.items():
         setattr(current, name, value)
-    return _save_draft(set_amounts(current, items), items, version, by, changes)
+    _refuse_coupon(current)
+    if set_amounts(current, items).discount_amount != off:
+        changes["discount_amount"] = [off, current.discount_amount]
+    return _save_draft(current, items, version, by, changes) if changes else current
 
 
 def _changes(statement, fields):
     """{field: [old, new]} as JSON holds them."""
     found = events.changed(statement, fields)
-    return found | {n: [v and v.isoformat() for v in found[n]] for n in ("due_at",) if n in found}
+    told = {"due_at": lambda at: at and at.isoformat(), "coupon": lambda coupon: coupon and coupon.code}
+    return found | {n: [tell(v) for v in found[n]] for n, tell in told.items() if n in found}
 
 
 def _save_draft(current, items, version, by, changes):
     current.lines.all().delete()
     LineItem.objects.bulk_create(items)
-    _save_version(current.derive(items), version, [*EDITABLE, "subtotal", "total", "amount_remaining", "search"])
+    _save_version(current.derive(items), version, [*EDITABLE, *_AMOUNTS, "search"])
     events.record("billing_statement.updated", current, by=by, changes=changes)
     return current
 
@@ -203,9 +216,15 @@ def delete_draft(statement, *, by):
 
 @transaction.atomic
 def duplicate_statement(statement, *, by, form_key=""):
-    """A new draft with the same lines, due in the usual time: of any statement, and of a voided one to correct it."""
+    """A new draft with the same lines, due in the usual time: of any statement, and of a voided one to correct it.
+
+    It keeps the coupon only if that can still be used.
+    """
+    if statement.is_invoice:
+        raise DomainError("An invoice belongs to one period of its subscription and is not duplicated. Make a billing statement.")
     copied = {n: getattr(statement, n) for n in ("merchant_reference_id", "statement_descriptor", "metadata")}
     copied["description"] = "" if statement.description == default_description(statement.number) else statement.description
+    copied["coupon"] = statement.coupon if statement.coupon_id and not why_no_coupon(statement) else None
     lines, due_at = [tuple(line) for line in _told(statement.lines.all())], end_of_day(usual_due_date())
     about = {"lines": lines, "currency": statement.currency, "due_at": due_at, "form_key": form_key}
     made = create_statement(statement.customer, by=by, **about, **copied)
@@ -213,6 +232,12 @@ def duplicate_statement(statement, *, by, form_key=""):
         events.record("billing_statement.duplicated", statement, by=by, copy=made.pk)
         events.record("billing_statement.copied_from", made, by=by, original=statement.pk)
     return made
+
+
+def why_no_coupon(statement):
+    """Why a new bill like this one could not have its coupon, in a sentence; "" when it could."""
+    about = {"customer": statement.customer, "currency": statement.currency, "subtotal": statement.subtotal}
+    return coupons.why_not_valid(Coupon.objects.select_related("customer").get(pk=statement.coupon_id), **about)
 
 
 def default_description(number):
@@ -225,19 +250,28 @@ def finalize_statement(statement, *, by, version=None, apply_credit=False, at=No
     """Give a draft its number and freeze whom it is billed to. With nothing left to pay, it is paid at once.
 
     apply_credit takes what is there of the customer's credit. `at` is for records of the past; without it, now.
-    Raises DomainError when something is missing, the due date has passed, no gateway takes what remains, or
-    someone else finalised it first; Stale when it was edited since `version`.
+    Its coupon is used now. Raises DomainError when something is missing, the due date has passed, the coupon cannot be
+    used any more, no gateway takes what remains, or someone else finalised it first; Stale when it was edited since
+    `version`.
     """
     current = _lock_draft(statement, version)
     customer = Customer.objects.select_for_update(no_key=True).get(pk=current.customer_id)
     lines = list(current.lines.all())
     refuse_unfinished(current, customer, lines, at=at)
+    if current.coupon:
+        _redeem(current, by)
     current = _number(current, customer, lines, by=by, at=at or timezone.now())
     if apply_credit and current.status == Status.OPEN:
         current = credit.apply_credit(current, by=by)
     if not at:
         refuse_uncollectable(current)
     return current
+
+
+def _redeem(statement, by):
+    """Use the statement's coupon; an invoice goes on using what its subscription took."""
+    about = {"customer": statement.customer, "subtotal": statement.subtotal, "currency": statement.currency}
+    coupons.redeem(statement.coupon, on=statement, by=by, counts=not statement.subscription_id, **about)
 
 
 def _number(statement, customer, lines, *, by, at):
@@ -275,6 +309,7 @@ def refuse_unfinished(statement, customer, lines, *, at=None):
         raise DomainError("The due date has passed. Set a later one before you finalise the statement.")
     if not customer.email:
         raise DomainError(f"{customer} has no e-mail. Add one before you finalise the statement.")
+    _refuse_coupon(statement, statement.subtotal)
 
 
 def refuse_uncollectable(statement):
@@ -321,7 +356,7 @@ def bill_to(customer):
 
 # --- afterwards ------------------------------------------------------------------------------------------
 def void_statement(statement, *, reason, by):
-    """End an unpaid statement for good: its gateway page closes first, and credit it took goes back to the customer.
+    """End an unpaid statement for good: its gateway page closes first; its credit and its coupon's use are given back.
 
     What was paid on it already stays paid. Raises DomainError when it is not owed, or a payment is under way.
     """
@@ -332,6 +367,7 @@ def void_statement(statement, *, reason, by):
         current = _lock(statement)
         payables.refuse_if_paying(current)
         credit.release_credit(current, by=by)
+        coupons.release(current, by=by)
         now = timezone.now()
         return states.move(current, Status.VOID, by=by, why=reason, voided_at=now, updated_at=now)
 

@@ -3,8 +3,8 @@
 from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import F, Q
-from django.db.models.functions import Upper
+from django.db.models import Case, CharField, F, Q, Value, When
+from django.db.models.functions import Now, Upper
 from django.urls import reverse
 from django.utils import timezone
 
@@ -15,6 +15,44 @@ from dashboard.money import Money
 from dashboard.text import fold, search_text
 
 CODE = RegexValidator(r"^[A-Za-z0-9_]{1,64}\Z", "Use up to 64 letters, digits and underscores, without spaces.")
+
+
+STATUSES = {"active": "Active", "scheduled": "Scheduled", "used_up": "Used up", "expired": "Expired", "off": "Off"}
+
+
+def status_at(now=None):
+    """The status of a coupon as an expression; without a time, by the database's clock. Coupon.status_word says the same."""
+    now = now or Now()
+    return Case(
+        When(active=False, then=Value("off")),
+        When(redeem_by__lt=now, then=Value("expired")),
+        When(times_redeemed__gte=F("max_redemptions"), then=Value("used_up")),
+        When(starts_at__gt=now, then=Value("scheduled")),
+        default=Value("active"),
+        output_field=CharField(),
+    )
+
+
+class CouponQuerySet(models.QuerySet):
+    def with_status(self, now=None):
+        """Each with its `status`: active, scheduled, used_up, expired or off."""
+        return self.annotate(status=status_at(now))
+
+    def in_status(self, name, now=None):
+        return self.alias(status_now=status_at(now)).filter(status_now=name)
+
+    def usable(self, now=None):
+        """Those that can be used now, whoever asks: switched on, begun, not over, not used up."""
+        now = now or timezone.now()
+        begun = Q(starts_at=None) | Q(starts_at__lte=now)
+        lasts = Q(redeem_by=None) | Q(redeem_by__gte=now)
+        left = Q(max_redemptions=None) | Q(times_redeemed__lt=F("max_redemptions"))
+        return self.filter(begun, lasts, left, active=True)
+
+    def of_customer(self, customer):
+        """Those only this customer may use, and those the customer has used."""
+        used = CouponRedemption.objects.filter(customer=customer).values("coupon")
+        return self.filter(Q(customer=customer) | Q(pk__in=used))
 
 
 class Coupon(models.Model):
@@ -55,6 +93,8 @@ class Coupon(models.Model):
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
     sort_name = ByteOrderedField(max_length=64, editable=False)  # derived: the code, folded
     search = models.TextField(editable=False)  # derived: what the coupon is found by
+
+    objects = CouponQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -98,6 +138,62 @@ class Coupon(models.Model):
     def amount_off_money(self):
         return None if self.amount_off is None else Money(self.amount_off, self.currency)
 
+    @property
+    def discount(self):
+        """ "10 %", "12.5 %", "$5.00"."""
+        return str(self.amount_off_money) if self.percent_off is None else f"{self.percent_off.normalize():f} %"
+
+    @property
+    def lasts(self):
+        """For how long a subscription gets it: "Once", "For 3 months", "Forever"."""
+        if self.duration != self.Duration.REPEATING:
+            return self.get_duration_display()
+        return f"For {self.duration_in_months} month{'' if self.duration_in_months == 1 else 's'}"
+
+    @property
+    def off(self):
+        """ "10 % off", "$5.00 off, for 3 months", "10 % off, forever"."""
+        words = f"{self.discount} off"
+        return words if self.duration == self.Duration.ONCE else f"{words}, {self.lasts.lower()}"
+
+    def status_word_at(self, now):
+        """active, scheduled, used_up, expired or off; status_at says the same of rows."""
+        if not self.active:
+            return "off"
+        if self.redeem_by and self.redeem_by < now:
+            return "expired"
+        if self.uses_left == 0:
+            return "used_up"
+        return "scheduled" if self.starts_at and self.starts_at > now else "active"
+
+    @property
+    def status_word(self):
+        return self.status_word_at(timezone.now())
+
+    @property
+    def badge(self):
+        return STATUSES[self.status_word]
+
+    @property
+    def uses_left(self):
+        """How often it can still be used; None when there is no limit."""
+        return None if self.max_redemptions is None else max(0, self.max_redemptions - self.times_redeemed)
+
+    @property
+    def uses(self):
+        """ "3 / 10", or "3" without a limit."""
+        return f"{self.times_redeemed:,}" + ("" if self.max_redemptions is None else f" / {self.max_redemptions:,}")
+
+
+class CouponRedemptionQuerySet(models.QuerySet):
+    def standing(self):
+        """Uses that were not given back."""
+        return self.filter(released_at=None)
+
+    def counted(self):
+        """Those that take one of their coupon's uses."""
+        return self.standing().filter(counts=True)
+
 
 class CouponRedemption(models.Model):
     """One use of a coupon: on a statement, a payment request, or by a subscription. Written by billing.domain.coupons.
@@ -119,6 +215,8 @@ class CouponRedemption(models.Model):
     released_at = models.DateTimeField(null=True, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
 
+    objects = CouponRedemptionQuerySet.as_manager()
+
     class Meta:
         constraints = [
             *within_bounds("redemption", "amount_discounted"),
@@ -134,6 +232,13 @@ class CouponRedemption(models.Model):
         return f"{self.coupon}: {self.amount_money}"
 
     amount_money = money_of("amount_discounted")
+
+    def get_absolute_url(self):
+        return (self.used_on or self.coupon).get_absolute_url()
+
+    @property
+    def badge(self):
+        return "Given back" if self.released_at else "Used"
 
     @property
     def used_on(self):

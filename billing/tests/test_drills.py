@@ -65,6 +65,15 @@ def test_the_mail_man_changes_nothing_by_order_number_or_forgery():
     assert "1000 sent, 0 accepted, 0 kept; a true one accepted" in said
 
 
+def test_nobody_gets_a_use_of_a_coupon_that_is_not_there():
+    said = drill("coupons", 2)
+
+    assert "8 at the last 3 uses: 3 went through, 5 refused, 0 broke" in said
+    assert "8 at one customer's only use: 1 went through, 7 refused, 0 broke" in said
+    assert said.count(", caught") == 2
+    assert "ledger and coupons: 0 faults" in said
+
+
 def test_a_violation_fails_the_drill(monkeypatch):
     monkeypatch.setitem(command.DRILLS, "kills", lambda rounds: iter([(["lost 1"], True)]))
 

@@ -6,7 +6,7 @@ from time import monotonic
 from django.core.management.base import BaseCommand, CommandError
 
 from billing import gateways
-from billing.drills import controls, kills, races, webhooks
+from billing.drills import controls, coupons, kills, races, webhooks
 from billing.drills.bank import SLUG, FileBank
 from dashboard import first_start
 from dashboard.bench.databases import Databases
@@ -22,15 +22,16 @@ class Command(BaseCommand):
     def add_arguments(self, parser):
         parser.add_argument("drill", choices=sorted(DRILLS))
         parser.add_argument("--rounds", type=int, default=300, help="rounds of the main part (300)")
+        parser.add_argument("--processes", type=int, default=8, help="hands at once on a coupon (8)")
 
-    def handle(self, *, drill, rounds, **options):
+    def handle(self, *, drill, rounds, processes=8, **options):
         databases, began = Databases(), monotonic()
         gateways.GATEWAYS[SLUG] = "billing.drills.bank.FileBank"
         databases.copy(READY if databases.exists(READY) else None, LABEL)
         try:
             with databases.using(LABEL):
                 first_start.migrate(lambda sentence: None)
-                faults = sum(self.tell(part) for part in DRILLS[drill](max(rounds, LEAST)))
+                faults = sum(self.tell(part) for part in _parts(drill, rounds, processes))
         finally:
             databases.drop(LABEL)
             databases.close()
@@ -88,4 +89,14 @@ def webhook_parts(rounds):
     yield from webhooks.run(rounds)
 
 
-DRILLS = {"kills": kill_parts, "races": race_parts, "webhooks": webhook_parts}
+def coupon_parts(rounds, processes=8):
+    """As many rounds as are asked for, by as many hands."""
+    yield from coupons.run(rounds, max(processes, coupons.LIMIT + 1))
+
+
+DRILLS = {"kills": kill_parts, "races": race_parts, "webhooks": webhook_parts, "coupons": coupon_parts}
+
+
+def _parts(drill, rounds, processes):
+    """The parts of a drill; a coupon's is as short as one likes, and takes so many hands."""
+    return coupon_parts(max(rounds, 1), processes) if drill == "coupons" else DRILLS[drill](max(rounds, LEAST))
