@@ -139,12 +139,15 @@ def requested(livemode, now):
 
 
 def owed_by_age(livemode, now):
-    """{currency: row} of open statements: columns `minor_<age>` and `rows_<age>`, and `oldest`, the earliest due date."""
+    """{currency: row} of open statements and invoices.
+
+    Columns `minor_<age>` and `rows_<age>`, and `oldest`, the earliest due date.
+    """
     columns = {"oldest": Min("due_at")}
     for age in AGES:
         columns[f"minor_{age.key}"] = Sum("amount_remaining", filter=aged(age.key, now), default=0)
         columns[f"rows_{age.key}"] = Count("pk", filter=aged(age.key, now))
-    rows = BillingStatement.objects.one_off().filter(livemode=livemode, status=BillingStatement.Status.OPEN)
+    rows = BillingStatement.objects.filter(livemode=livemode, status=BillingStatement.Status.OPEN)
     return {row["currency"]: row for row in rows.order_by().values("currency").annotate(**columns)}
 
 
@@ -241,14 +244,14 @@ class Counted:
             (age, _figure(
                 (row.get(f"minor_{age.key}", 0), row.get(f"rows_{age.key}", 0)),
                 currency,
-                _url("billing:statements", age=age.key, currency=currency),
+                _url("billing:statements", bills="all", age=age.key, currency=currency),
             ))
             for age in AGES
         ]  # fmt: skip
 
     def _overdue(self, currency, late):
         total = _total((figure.amount.minor, figure.count) for _, figure in late)
-        return _figure(total, currency, _url("billing:statements", status="overdue", currency=currency))
+        return _figure(total, currency, _url("billing:statements", bills="all", status="overdue", currency=currency))
 
     def _oldest(self, currency):
         oldest = self.owed.get(currency, {}).get("oldest")
@@ -265,8 +268,8 @@ def usual_currency(figures):
 
 
 def overdue_statements(livemode, currency, now):
-    """The statements overdue for longest: [(statement, days late)]."""
-    rows = BillingStatement.objects.one_off().overdue(now).filter(livemode=livemode, currency=currency)
+    """The statements and invoices overdue for longest: [(statement, days late)]."""
+    rows = BillingStatement.objects.overdue(now).filter(livemode=livemode, currency=currency)
     rows = rows.select_related("customer").defer("bill_to_address", *WIDE).order_by("due_at", "id")[:OVERDUE_SHOWN]
     return [(row, days_late(row, now)) for row in rows]
 

@@ -3,6 +3,7 @@
 from django.conf import settings
 
 from billing.documents.paper import GREY, INK, NEXT, Paper, foot
+from billing.documents.statements import noun
 from billing.models import Payment
 from dashboard.masking import HIDDEN, mask_email
 from dashboard.money import Money
@@ -65,7 +66,7 @@ def facts(payment):
     """(label, text) of what a receipt tells; what staff noted for themselves is not among it."""
     found = [("Amount", str(payment.amount_money)), ("Currency", payment.currency), ("Paid with", payment.method)]
     if payment.statement:
-        found.append(("For", f"Billing statement {payment.statement.number}"))
+        found.append(("For", f"{noun(payment.statement)} {payment.statement.number}"))
     elif payment.request and payment.request.description:
         found.append(("For", payment.request.description))
     found.append(("Receipt number", payment.pk))

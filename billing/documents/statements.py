@@ -23,7 +23,7 @@ def statement_pdf(statement, *, masked=False):
     at = statement.finalized_at or statement.created_at
     merchant = statement.merchant_name or settings.MERCHANT_NAME
     paper = Paper(
-        title=f"Billing statement {statement}", at=at, foot=foot(merchant, statement.livemode),
+        title=f"{noun(statement)} {statement}", at=at, foot=foot(merchant, statement.livemode),
         mark=MARKS.get(statement.status, ""),
     )  # fmt: skip
     _write_head(paper, statement, merchant)
@@ -40,11 +40,16 @@ def _write_head(paper, statement, merchant):
     paper.paragraph(merchant)
     paper.ln(6)
     paper.ink(bold=True, size=20)
-    paper.paragraph("Billing statement")
+    paper.paragraph(noun(statement))
     paper.ink(GREY, size=10)
     number = statement.number or "DRAFT, without a number yet: nothing is owed on it."
     paper.paragraph(number if statement.status in (Status.DRAFT, Status.OPEN) else f"{number} · {standing(statement)}")
     paper.ln(5)
+
+
+def noun(statement):
+    """What it is called on paper."""
+    return "Invoice" if statement.is_invoice else "Billing statement"
 
 
 def standing(statement):
@@ -139,7 +144,7 @@ def _write_sum(paper, label, money, *, size, bold=False):
 
 def _write_rest(paper, statement, masked):
     paper.ln(6)
-    if statement.description:
+    if statement.description and not statement.is_invoice:  # whose line says it already
         paper.ink(GREY, size=9)
         paper.paragraph(statement.description)
     if statement.payable and statement.url and not masked:

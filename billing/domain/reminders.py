@@ -28,14 +28,17 @@ def send_due_reminders(now=None):
 
 
 def due(kind, now=None):
-    """The statements to remind of now, oldest due date first. Days are the dashboard's (TIME_ZONE)."""
+    """The statements to remind of now, oldest due date first. Days are the dashboard's (TIME_ZONE).
+
+    An invoice that is charged automatically is due the day it is issued: its customer is reminded only when it is late.
+    """
     now = now or timezone.now()
     today = now.astimezone(settings.ZONE).date()
     days = settings.REMIND_DAYS_BEFORE if kind == Kind.WILL_BE_DUE else settings.REMIND_DAYS_AFTER
     if not days:
         return BillingStatement.objects.none()
     if kind == Kind.WILL_BE_DUE:
-        when = Q(due_at__gte=now, due_at__lt=_midnight(today + timedelta(days=days + 1)))
+        when = Q(due_at__gte=now, due_at__lt=_midnight(today + timedelta(days=days + 1))) & ~Q(billing="pay_automatically")
     else:
         when = Q(due_at__lt=_midnight(today - timedelta(days=days - 1)))
     return _remindable(today).filter(when).exclude(reminders__kind=kind).order_by("due_at", "id")

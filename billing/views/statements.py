@@ -32,7 +32,7 @@ SHARES = "dashboard.view_contact_data"  # whoever may see how to reach a custome
 
 
 class StatementList(RecordList):
-    queryset = BillingStatement.objects.one_off().select_related("customer").defer("bill_to_address", *WIDE)
+    queryset = BillingStatement.objects.select_related("customer").defer("bill_to_address", *WIDE)  # the filter leaves one-offs
     permission = "billing.view_statement"
     section = "statements"
     title = "Billing statements"
@@ -64,9 +64,23 @@ class CustomerStatementList(CustomerSection, StatementList):
 class StatementMixin:
     """Pages of one statement."""
 
-    queryset = BillingStatement.objects.select_related("customer", "created_by", "fulfilled_by")
+    queryset = BillingStatement.objects.select_related("customer", "created_by", "fulfilled_by", "coupon", "subscription")
     permission = "billing.change_statement"
-    section = "statements"
+
+    @property
+    def section(self):
+        return "invoices" if self.object.is_invoice else "statements"
+
+    def get_title(self):
+        """An invoice is called one, though the same buttons serve it."""
+        return self.words(super().get_title())
+
+    def get_context_data(self, **kwargs):
+        found = super().get_context_data(**kwargs)
+        return found | ({"submit": self.words(found["submit"])} if "submit" in found else {})
+
+    def words(self, text):
+        return text.replace("statement", "invoice") if self.object.is_invoice else text
 
 
 class StatementDetail(StatementMixin, RecordDetail):
@@ -236,7 +250,14 @@ class StatementDuplicate(StatementMixin, ActionView):
 
     def act(self, data):
         self.made = domain.duplicate_statement(self.object, by=self.request.user, form_key=data["form_key"])
-        return f"This draft is a copy of {self.object}."
+        return f"This draft is a copy of {self.object}." + self.without_coupon()
+
+    def without_coupon(self):
+        """That the coupon was left out, and why."""
+        coupon = self.object.coupon
+        if not coupon or self.made.coupon_id:
+            return ""
+        return f" Its coupon {coupon} was left out: {domain.why_no_coupon(self.object) or 'it could not be used.'}"
 
     def get_success_url(self):
         return self.made.get_absolute_url() if self.made else super().get_success_url()
@@ -251,6 +272,8 @@ class StatementVoid(StatementMixin, ActionView):
         told = ["Its link stops taking payment at once, and its number is not used again. This cannot be undone."]
         if self.object.credit_applied:
             told.append(f"{self.object.credit_applied_money} of credit goes back to the customer.")
+        if self.object.coupon_id:
+            told.append(f"The coupon {self.object.coupon} gets its use back.")
         if self.object.amount_paid:
             told.append(f"{self.object.amount_paid_money} was paid already and stays with you: refund it from its payment.")
         return " ".join(told)

@@ -63,6 +63,7 @@ BAD = {
     "TIME_ZONE": ["Mars/Base", "../../etc/passwd", "/etc/localtime"],
     "WEB_THREADS": ["0"],
     "WEB_WORKERS": ["0", "²"],
+    "SUBSCRIPTION_RETRY_DAYS": ["0,3", "three", "3,,5", "-1", "91", "3;5"],
 }
 
 

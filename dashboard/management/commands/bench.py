@@ -4,10 +4,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from dashboard import first_start
-from dashboard.bench import data, exports, imports, lists, report, search
+from dashboard.bench import data, details, exports, imports, lists, report, search
 from dashboard.bench.databases import Databases
 
-PARTS = {"list": lists, "search": search, "export": exports, "import": imports}
+PARTS = {"list": lists, "details": details, "search": search, "export": exports, "import": imports}
 EMPTY = "empty"
 
 
@@ -27,7 +27,7 @@ def parts(text):
 
 
 class Command(BaseCommand):
-    help = "Measure lists, search, export and import on made-up customers, in databases of their own."
+    help = "Measure lists, a customer's page, search, export and import on made-up customers, in databases of their own."
     requires_system_checks = ()
 
     def add_arguments(self, parser):

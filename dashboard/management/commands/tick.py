@@ -6,7 +6,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import InterfaceError, OperationalError
 
-from billing.domain import reminders, webhooks
+from billing.domain import invoicing, reminders, webhooks
 from billing.gateways.sandbox import bank
 from dashboard import mail
 from dashboard.imports import runs
@@ -15,12 +15,13 @@ from dashboard.imports import runs
 class Command(BaseCommand):
     help = (
         "Work on what gateways told us, settle open payment attempts, close payment links past their time, "
-        "continue imports whose worker died, remind of statements, send what waits in the outbox. In the sandbox, time passes."
+        "continue imports whose worker died, issue and charge the invoices of subscriptions, remind of statements, "
+        "send what waits in the outbox. In the sandbox, time passes."
     )
 
     def handle(self, **options):
         """One step that fails keeps none of the others from being done; it is logged, and told at the end."""
-        steps = (self.sandbox, self.webhooks, self.reconcile, self.imports, self.remind, self.send)
+        steps = (self.sandbox, self.webhooks, self.reconcile, self.imports, self.bill, self.charge, self.remind, self.send)
         failed = [step.__name__ for step in steps if not self.done(step)]
         if failed:
             raise CommandError(f"Not done, see the log: {', '.join(failed)}.")
@@ -46,6 +47,12 @@ class Command(BaseCommand):
 
     def imports(self):
         self.stdout.write(f"{runs.continue_stalled()} imports continued.")
+
+    def bill(self):
+        self.stdout.write(f"{invoicing.bill_due()} invoices issued.")
+
+    def charge(self):
+        self.stdout.write(f"{invoicing.charge_due()} invoices charged.")
 
     def remind(self):
         self.stdout.write(f"{reminders.send_due_reminders()} reminders queued.")
