@@ -3,7 +3,7 @@
 from django.urls import include, path
 
 from billing.models import BillingStatement, PaymentRequest
-from billing.views import pay, receipts, sandbox, webhooks
+from billing.views import pay, pay_card, receipts, sandbox, webhooks
 
 
 def receipts_of(model, name):
@@ -20,6 +20,7 @@ urlpatterns = [
     path("pay/bill/<slug:token>/", pay.Page.as_view(model=BillingStatement), name="pay_statement"),
     path("pay/bill/<slug:token>/statement.pdf", receipts.StatementPdf.as_view(model=BillingStatement), name="pay_statement_pdf"),
     path("pay/bill/<slug:token>/", include(receipts_of(BillingStatement, "pay_receipt"))),
+    path("pay/card/<slug:token>/", pay_card.CardPage.as_view(), name="pay_card"),
     path("pay/return/<id:attempt>/", pay.Return.as_view(), name="pay_checkout_return"),
     path("sandbox/checkout/<id:pk>/", sandbox.Checkout.as_view(), name="sandbox_checkout"),
     path("sandbox/authenticate/<id:pk>/", sandbox.Authenticate.as_view(), name="sandbox_authenticate"),

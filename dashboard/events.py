@@ -1,6 +1,5 @@
 """Events: what happened, to what, by whom. Written with the change, in its transaction, and never altered."""
 
-from django.db import connection
 from django.utils import timezone
 
 
@@ -35,13 +34,6 @@ def note(kind, *, by, livemode, **data):
         data=data,
         created_at=timezone.now(),
     )
-
-
-def newest():
-    """The id of the newest event: as long as it stays, nothing has changed of what writes events."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT max(id) FROM dashboard_event")
-        return cursor.fetchone()[0] or "none"
 
 
 def _fields(kind, obj, by, changes, why, customer, data):

@@ -162,7 +162,7 @@ class FilterSet(django_filters.FilterSet):
 
     def _form_of(self, filters):
         """A form of some filters. Their fields are this request's own already: no class is made to copy them from."""
-        form = self._meta.form(self.data)
+        form = self._meta.form(self.data, auto_id="filter_%s")  # a form opened over the list has ids of its own
         form.fields = {name: filter_.field for name, filter_ in filters.items()}
         return form
 

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.generic import TemplateView
 
-from billing.models import BillingStatement, Payment, PaymentRequest, Refund
+from billing.models import BillingStatement, Coupon, Payment, PaymentRequest, Refund, Subscription, TokenizationLink
 from customers.models import Customer
 from dashboard import search
 from dashboard.ids import HEX
@@ -31,9 +31,19 @@ NOUNS = [
     Noun(
         "Billing statements", BillingStatement.objects.one_off(), "billing:statements", "billing.view_statement", "receipt-text"
     ),
+    Noun("Subscriptions", Subscription.objects.all(), "billing:subscriptions", "billing.view_subscription", "repeat"),
+    Noun("Invoices", BillingStatement.objects.invoices(), "billing:invoices", "billing.view_subscription", "file-text"),
     Noun("Payments", Payment.objects.all(), "billing:payments", "billing.view_payment", "credit-card"),
     Noun("Refunds", Refund.objects.all(), "billing:refunds", "billing.view_refund", "undo-2"),
     Noun("Payment requests", PaymentRequest.objects.all(), "billing:requests", "billing.view_paymentrequest", "link"),
+    Noun("Coupons", Coupon.objects.all(), "billing:coupons", "billing.view_coupon", "ticket-percent"),
+    Noun(
+        "Card tokenization links",
+        TokenizationLink.objects.sent(),
+        "billing:card_links",
+        "billing.view_cardlink",
+        "key-round",
+    ),
 ]
 
 

@@ -1,16 +1,22 @@
 """The front door's own records: staff, events, saved views."""
 
+from typing import NamedTuple
+
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
-from django.db import models
+from django.db import connection, models
 from django.db.models.functions import Lower
 from django.utils import timezone
 
 from dashboard.ids import PublicIdField
 from dashboard.permissions import Role, allowed
 
+NAMED_BY = ("code", "method", "number")  # parts of an event's data that tell which coupon, payment method or invoice
 SAID = {
+    "payment_method.archived": "removed",
     "open": "finalised",
+    "new": "open again",
+    "extended": "given more time",
     "done": "completed",
     "active": "restored",
     "checking": "being checked",
@@ -22,6 +28,11 @@ SAID = {
     "will_be_due": "reminder sent, soon due",
     "overdue": "reminder sent, overdue",
     "reminder_failed": "reminder not sent",
+    "cancel_planned": "to end with its period",
+    "cancel_undone": "kept after all",
+    "invoiced": "invoice issued",
+    "problem": "invoice not issued",
+    "charge_failed": "automatic charge failed",
     "mail_failed": "mail not delivered",
     "mail_retried": "mail tried again",
 }  # events
@@ -120,9 +131,12 @@ class Event(models.Model):
 
     @property
     def sentence(self):
-        """What happened, in words: "Customer updated: phone, name"."""
+        """What happened, in words: "Customer updated: phone, name", "Coupon redeemed: SPRING10"."""
         noun, _, verb = self.type.partition(".")
-        said = f"{noun.replace('_', ' ').capitalize()} {SAID.get(verb, verb).replace('_', ' ')}"
+        verb = SAID.get(self.type) or SAID.get(verb, verb)
+        said = f"{noun.replace('_', ' ').capitalize()} {verb.replace('_', ' ')}"
+        if which := next((self.data[name] for name in NAMED_BY if self.data.get(name)), ""):
+            return f"{said}: {which}"
         return (
             f"{said}: {', '.join(n.replace('_', ' ') for n in self.changes)}"
             if self.changes and "status" not in self.changes
@@ -138,10 +152,28 @@ class Event(models.Model):
         )
 
 
+class Saved(NamedTuple):
+    """A saved view as a list page shows it."""
+
+    pk: str
+    name: str
+    query: str
+
+
 class SavedViewQuerySet(models.QuerySet):
-    def visible_to(self, user, list_name, livemode):
-        """A person's own views of a list and those everybody sees."""
-        return self.filter(models.Q(owner=user) | models.Q(shared=True), list=list_name, livemode=livemode)
+    def beside(self, list_name, user, livemode):
+        """What a list page asks besides its rows, in one query: (the newest event's id, a person's own views of the list
+        and those everybody sees). As long as that id stays, nothing has changed of what writes events."""
+        with connection.cursor() as cursor:
+            cursor.execute(_BESIDE, [list_name, livemode, user.pk])
+            found = cursor.fetchall()
+        return found[0][0] or "none", [Saved(*view) for _, *view in found if view[0]]
+
+
+_BESIDE = """
+    SELECT e.newest, v.id, v.name, v.query FROM (SELECT max(id) AS newest FROM dashboard_event) e
+    LEFT JOIN dashboard_savedview v ON v.list = %s AND v.livemode = %s AND (v.owner_id = %s OR v.shared)
+    ORDER BY v.name"""
 
 
 class SavedView(models.Model):

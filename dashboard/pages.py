@@ -42,7 +42,11 @@ NAV = [  # (group, entries): an entry whose URL does not exist is left out
             Entry("Payments", "billing:payments", "credit-card", "payments", "billing.view_payment", "p"),
             Entry("Refunds", "billing:refunds", "undo-2", "refunds", "billing.view_refund", "f"),
             Entry("Payment requests", "billing:requests", "link", "requests", "billing.view_paymentrequest", "r"),
+            Entry("Coupons", "billing:coupons", "ticket-percent", "coupons", "billing.view_coupon", "u"),
+            Entry("Card tokenization links", "billing:card_links", "key-round", "card_links", "billing.view_cardlink", "t"),
             Entry("Billing statements", "billing:statements", "receipt-text", "statements", "billing.view_statement", "b"),
+            Entry("Subscriptions", "billing:subscriptions", "repeat", "subscriptions", "billing.view_subscription", "s"),
+            Entry("Invoices", "billing:invoices", "file-text", "invoices", "billing.view_subscription", "n"),
         ],
     ),
     (
@@ -59,7 +63,9 @@ NAV = [  # (group, entries): an entry whose URL does not exist is left out
 ]
 ACTIONS = [  # what the palette offers besides the menu
     Entry("Add a customer", "customers:new", "user-plus", "", "customers.add_customer"),
+    Entry("Request payment", "billing:request_new_any", "link", "", "billing.request_payment"),
     Entry("New billing statement", "billing:statement_new", "receipt-text", "", "billing.change_statement"),
+    Entry("New coupon", "billing:coupon_new", "ticket-percent", "", "billing.change_coupon"),
     Entry("Import customers", "customers:import_new", "upload", "", "customers.import_customer"),
     Entry("Profile and security", "dashboard:profile", "settings", "", "dashboard.view"),
 ]

@@ -8,7 +8,7 @@ from django.db.models import F, Q
 from billing.domain.address_check import WORDS
 from billing.filters.base import AmountFilter, BillingFilter
 from billing.gateways import GATEWAYS
-from billing.models import Dispute, Payment, Refund
+from billing.models import Dispute, Payment, PaymentMethod, Refund
 from dashboard.filters import FromFilter, PeriodFilter, TextFilter, ToFilter
 from dashboard.ids import HEX
 
@@ -30,6 +30,7 @@ class PaymentFilter(BillingFilter):
     )
     brand = TextFilter(field_name="method_brand", lookup_expr="iexact", label="Brand", help_text="Such as Visa or GCash.")
     last4 = TextFilter(field_name="method_last4", label="Last four digits")
+    source = TextFilter(field_name="source_id", label="Payment method ID", help_text="Of a method on file.")
     amount_from = AmountFilter(field_name="amount", lookup_expr="gte", label="Amount from")
     amount_to = AmountFilter(field_name="amount", lookup_expr="lte", label="Amount to")
     paid = PeriodFilter(field_name="paid_at", label="Paid")
@@ -50,7 +51,7 @@ class PaymentFilter(BillingFilter):
         "Created": ["created", "created_from", "created_to"],
         "Paid": ["paid", "paid_from", "paid_to"],
         "Product": ["product"],
-        "Method": ["method", "brand", "last4"],
+        "Method": ["method", "brand", "last4", "source"],
         "Amount": ["amount_from", "amount_to", "currency"],
         "More filters": ["customer", "statement", "gateway", "address_check"],
     }
@@ -58,6 +59,19 @@ class PaymentFilter(BillingFilter):
     class Meta:
         model = Payment
         fields = []
+
+    @property
+    def chips(self):
+        """A method on file by its words, not by ID."""
+        return [
+            ("Payment method", self._method(value), name) if name == "source" else (label, value, name)
+            for label, value, name in super().chips
+        ]
+
+    def _method(self, pk):
+        found = PaymentMethod.objects.filter(pk=pk)
+        found = found.filter(livemode=self.request.livemode) if self.request else found
+        return str(found.first() or pk)
 
     def filter_queryset(self, queryset):
         """What was paid at some time is paid: said as well, because the index of times holds nothing else."""

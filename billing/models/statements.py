@@ -35,11 +35,15 @@ class BillingStatementQuerySet(models.QuerySet):
         return self.filter(status=BillingStatement.Status.OPEN, due_at__lt=now or timezone.now())
 
     def past_due(self, now=None):
-        """What makes a customer delinquent (R-22): past due and still owed, given up on or not.
+        """What makes a customer delinquent (R-22): still owed, and past due or given up on whenever it was due.
 
         The database's clock, because views keep such querysets for as long as the process lives.
         """
-        return self.owed().filter(due_at__lt=now or Now())
+        return self.owed().filter(Q(due_at__lt=now or Now()) | Q(status=BillingStatement.Status.UNCOLLECTIBLE))
+
+    def uncollectible(self):
+        """Given up on, and still owed."""
+        return self.filter(status=BillingStatement.Status.UNCOLLECTIBLE)
 
     def recent(self):
         """The five newest, for a section of the customer page."""

@@ -17,8 +17,10 @@ METHODS = {
 PAGES = {  # what an ID names, by its prefix: the noun and the page it has
     "checkout": ("Payment request", "billing:request"),
     "bstm": ("Billing statement", "billing:statement"),
+    "hp": ("Card tokenization link", "billing:card_link"),
     "pay": ("Payment", "billing:payment"),
     "re": ("Refund", "billing:refund"),
+    "sub": ("Subscription", "billing:subscription"),
 }
 
 

@@ -85,6 +85,13 @@ def make_unknown_attempt(request):
     return attempt
 
 
+def make_card_link(customer=None, *, by=None, **fields):
+    """A card tokenization link that works for 14 days."""
+    from billing.domain.card_links import create_card_link
+
+    return create_card_link(customer or make_customer(), **{"gateway": "sandbox", "by": by} | fields)
+
+
 def make_method(customer=None, *, by=None, number=GOOD, make_default=False, **changes):
     """A card on file at the sandbox: Visa •••• 4242, unless another listed number is given. `changes` are columns."""
     from billing.domain import vault
@@ -97,3 +104,24 @@ def make_method(customer=None, *, by=None, number=GOOD, make_default=False, **ch
         PaymentMethod.objects.filter(pk=method.pk).update(**changes)
         method.refresh_from_db()
     return method
+
+
+def make_subscription(customer=None, *, by=None, with_method=True, **fields):
+    """Beans every month at $29.00 from today, charged to a Visa card."""
+    from django.utils import timezone
+
+    from billing.domain.subscriptions import start_subscription
+
+    customer = customer or make_customer()
+    if with_method and not customer.methods.exists():
+        make_method(customer)
+    terms = {"name": "Beans, monthly", "amount": 2900, "currency": "USD", "interval": "month", "interval_count": 1}
+    how = {"quantity": 1, "billing": "pay_automatically", "started_on": timezone.localdate()}
+    return start_subscription(customer, by=by, **terms | how | fields)
+
+
+def make_coupon(*, by=None, livemode=False, **fields):
+    """10 % off, for anyone, as often as they like."""
+    from billing.domain.coupons import create_coupon
+
+    return create_coupon(livemode=livemode, by=by, **({} if "amount_off" in fields else {"percent_off": 10}) | fields)

@@ -186,7 +186,7 @@ def test_back_from_the_gateways_page_nothing_is_believed_until_it_is_asked(payer
     page = payer.get(left.back)
 
     assert "Confirming" in page.text
-    assert "Do not pay again until the next page says so." in page.text
+    assert "Do not try again until the next page says so." in page.text
     left.target.refresh_from_db()
     assert left.target.status in ("open", "new")
     assert payer.post(left.back).url == left.path

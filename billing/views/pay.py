@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from django.conf import settings
+from django.contrib import messages
 from django.core import signing
 from django.http import HttpResponseRedirect
 from django.urls import reverse
@@ -191,13 +192,20 @@ class Return(PublicView):
             return self.show("pay/returned.html")
         if self.attempt.state == Attempt.State.SENT and not self.just_asked():
             return self.show("pay/confirming.html", target=self.target)
-        return HttpResponseRedirect(self.link)
+        return self.lead_back()
 
     def post(self, request):
         if not self.link:
             return self.show("pay/returned.html")
         limit("try", self.target.pk, *TRIES)
         checkouts.check_again(self.target)
+        return self.lead_back()
+
+    def lead_back(self):
+        """Staff who added a card read on the customer's page that it is there."""
+        self.target.refresh_from_db()
+        if self.link == staff_page(self.request.user, self.target) and getattr(self.target, "method", None):
+            messages.success(self.request, f"{self.target.method} is on file. No money moved.")
         return HttpResponseRedirect(self.link)
 
     def just_asked(self):

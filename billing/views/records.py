@@ -12,7 +12,7 @@ from dashboard.ids import HEX
 from dashboard.models import Event
 from dashboard.views import DetailView, ListView
 
-_ID = re.compile(rf"(?:[a-z]+_)?{HEX}")
+_ID = re.compile(rf"(?:[a-z_]+_)?{HEX}")
 WIDE = ("search", "metadata", "customer__search", "customer__metadata", "customer__description")  # no column of a list shows them
 
 

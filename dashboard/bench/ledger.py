@@ -1,27 +1,50 @@
-"""What the made-up customers owe and paid, made inside the database from the customers themselves.
+"""What the made-up customers owe, paid and keep on file, made inside the database from the customers themselves.
 
-Two in five have a statement, about four in a hundred an overdue one. There is a payment for each customer;
-three in ten of them belong to one customer in ten thousand, who so has about 3,000.
+Two in five have a statement, about four in a hundred an overdue one. There are as many payments as customers, but
+not one each: one customer in ten thousand has more than 5,000, one in a hundred has ten. Three in five have a payment
+method, one in five a request, one in twenty a coupon of their own, one in twenty used one; fewer have card links and
+subscriptions; one in five a comment, one in four an event.
 """
 
 from datetime import timedelta
 
 from django.db import connection
 
-from billing.models import BillingStatement, CustomerTotal, Payment
-from customers.models import Customer
+from billing.models import (
+    BillingStatement,
+    Coupon,
+    CouponRedemption,
+    CustomerTotal,
+    Payment,
+    PaymentMethod,
+    PaymentRequest,
+    Subscription,
+    TokenizationLink,
+)
+from customers.models import Comment, Customer
+from dashboard.models import Event, User
 
-MODELS = (BillingStatement, Payment, CustomerTotal)
+MODELS = (
+    *(BillingStatement, Payment, CustomerTotal, PaymentMethod, PaymentRequest),
+    *(TokenizationLink, Coupon, CouponRedemption, Subscription, Comment, Event),
+)
+HEAVY_EVERY = 10_000  # customers
 HEAVY = "substr(c.billing_statement_prefix, 1, 6) || '0000'"  # the customer who pays for the next 9,999 now and then
+TENFOLD = "substr(c.billing_statement_prefix, 1, 8) || '00'"  # and who pays for the next nine
 N = "CAST(substr(c.billing_statement_prefix, 2) AS integer)"  # the customer's number, from data.make_customer
 HEX = "substr(c.id, 5)"
 
 
 def load(now):
-    """Statements, payments and the roll-up of each customer. `now` parts the overdue from the others."""
+    """What each customer owes, paid, keeps on file and was asked for. `now` parts the overdue from the others."""
     _statements(now)
     _payments()
     _totals()
+    _methods(now)
+    _requests(now)
+    _coupons()
+    _subscriptions(now)
+    _words()
 
 
 def _statements(now):
@@ -81,7 +104,8 @@ def _payments():
             "updated_at": "c.created_at",
         },
         f"JOIN {Customer._meta.db_table} t ON t.livemode = c.livemode AND t.billing_statement_prefix ="
-        f" CASE WHEN {N} % 10 < 7 THEN c.billing_statement_prefix ELSE {HEAVY} END",
+        f" CASE WHEN {N} % 100 < 10 THEN {TENFOLD} WHEN {N} % 10 BETWEEN 1 AND 4 THEN c.billing_statement_prefix"
+        f" ELSE {HEAVY} END",
     )
 
 
@@ -99,6 +123,84 @@ def _totals():
         f"JOIN (SELECT customer_id, currency, sum(amount) AS amount, count(*) AS n FROM {payments}"  # noqa: S608  own names
         f" WHERE status = 'paid' GROUP BY 1, 2) p ON p.customer_id = c.id",
     )
+
+
+def _own():
+    """Columns most records of a customer have."""
+    return {"livemode": "c.livemode", "customer_id": "c.id", "created_at": "c.created_at"}
+
+
+def _found_by_name():
+    names = {"updated_at": "c.created_at", "sort_name": "c.sort_name", "search": f"c.sort_name || ' ' || {HEX}"}
+    return names | {"customer_name": "c.name", "customer_email": "c.email"}
+
+
+def _methods(now):
+    """Cards of the next four years, one in ten a bank account; one in fifty with another gateway."""
+    card, year = f"{N} % 10 < 5", now.year
+    _insert(
+        PaymentMethod,
+        _own()
+        | {
+            "id": f"'src_' || {HEX}",
+            "gateway": f"CASE WHEN {N} % 50 = 3 THEN 'elsewhere' ELSE 'sandbox' END",
+            "type": f"CASE WHEN {card} THEN 'card' ELSE 'bank_account' END",
+            "is_default": "c.id = c.id",
+            "vault_token": f"'v' || {HEX}",
+            "gateway_token": f"'t' || {HEX}",
+            "card_scheme": f"CASE WHEN {card} THEN 'visa' ELSE '' END",
+            "card_number_last4": f"CASE WHEN {card} THEN '4242' ELSE '' END",
+            "account_number_last4": f"CASE WHEN {card} THEN '' ELSE '6789' END",
+            "expire_month": f"CASE WHEN {card} THEN {N} / 10 % 12 + 1 END",
+            "expire_year": f"CASE WHEN {card} THEN {N} / 120 % 4 + {year} END",
+        },
+        f"WHERE {N} % 10 < 6",
+    )
+
+
+def _requests(now):
+    later = connection.ops.adapt_datetimefield_value(now + timedelta(days=10))
+    asked = {"token_hash": HEX, "currency": "c.currency", "expires_at": ("%s", [later])}
+    about = {
+        "amount": f"{N} % 900 * 100 + 500",
+        "country": "c.country",
+        "status": f"CASE WHEN {N} % 3 = 0 THEN 'new' ELSE 'done' END",
+    }
+    _insert(
+        PaymentRequest, _own() | _found_by_name() | asked | about | {"id": f"'checkout_' || {HEX}"}, f"WHERE {N} % 10 IN (0, 7)"
+    )
+    link = {"id": f"'hp_card_' || {HEX}", "gateway": "'sandbox'"}
+    _insert(TokenizationLink, _own() | _found_by_name() | asked | link, f"WHERE {N} % 20 IN (0, 13)")
+
+
+def _coupons():
+    """Made for one customer in twenty, and used by another in twenty."""
+    own = _own() | {"customer_id": f"CASE WHEN {N} % 20 = 4 THEN c.id END", "id": f"'coupon_' || {HEX}", "code": f"'C' || {HEX}"}
+    of = {"percent_off": "10", "sort_name": f"'c' || {HEX}", "search": HEX, "updated_at": "c.created_at"}
+    _insert(Coupon, own | of, f"WHERE {N} % 20 IN (4, 9)")
+    use = {"id": f"'red_' || {HEX}", "livemode": "c.livemode", "customer_id": "c.id", "coupon_id": f"'coupon_' || {HEX}"}
+    took = {"amount_discounted": "100", "currency": "c.currency", "redeemed_at": "c.created_at"}
+    _insert(CouponRedemption, use | took, f"WHERE {N} % 20 = 9")
+
+
+def _subscriptions(now):
+    day = now.date().isoformat()
+    given = {"id": f"'sub_' || {HEX}", "name": "'Monthly'", "amount": "1000", "currency": "c.currency"}
+    names = {k: v for k, v in _found_by_name().items() if not k.startswith("customer_")}
+    _insert(
+        Subscription,
+        _own() | names | given | {"started_on": ("%s", [day]), "next_invoice_on": ("%s", [day])},
+        f"WHERE {N} % 50 IN (0, 11)",
+    )
+
+
+def _words():
+    """What was said about customers and what happened to them; whoever is staff here said and did it."""
+    staff = [User.objects.values_list("pk", flat=True).first()]
+    said = {"id": f"'cmt_' || {HEX}", "author_id": ("%s", staff), "body": "'Asked for a monthly invoice.'"}
+    _insert(Comment, _own() | said, f"WHERE {N} % 5 = 0")
+    did = {"id": f"'evt_' || {HEX}", "type": "'customer.created'", "object_type": "'customer'", "object_id": "c.id"}
+    _insert(Event, _own() | did | {"by_id": ("%s", staff), "actor": "'staff'"}, f"WHERE {N} % 4 = 0")
 
 
 def _insert(model, given, rest):

@@ -16,6 +16,8 @@ FILTERS = (
     "status=archived", "status=all", "delinquent=yes", "delinquent=no", "created=30d", "created=this_year", "created=last_year",
     "updated=30d", "country=US", "country=IS", "kind=company", "origin=import", "currency=EUR", "currency=ISK",
     "reference=C-0000001", "company_name=Smith+Marine+GmbH", "did=did:example:000000003",
+    "gateway=sandbox", "method=card", "method=bank_account", "method=checkout", "card=expiring", "card=expired", "has_coupon=yes",
+    "has_coupon=no",
 )  # fmt: skip
 ROWS = """{% for row in rows %}<tr><td class="strong m1"><span class="who"><span class="avatar avatar-sm" aria-hidden="true">
 {{ row.initials }}</span><a class="row-link" href="{{ row.get_absolute_url }}" hx-get="{{ row.get_absolute_url }}panel/"

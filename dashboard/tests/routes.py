@@ -34,6 +34,7 @@ EVERYONE_OUTSIDE = {  # strangers are answered: liveness, the sign-in, the payer
     "pay/bill/<slug:token>/statement.pdf",
     "pay/bill/<slug:token>/receipt/<id:payment>/",
     "pay/bill/<slug:token>/receipt/<id:payment>/receipt.pdf",
+    "pay/card/<slug:token>/",
     "pay/return/<id:attempt>/",
     "sandbox/checkout/<id:pk>/",
     "sandbox/authenticate/<id:pk>/",
@@ -122,6 +123,8 @@ def argument(route, name, world):
     """The record a parameter of a route is about."""
     if route.path.startswith(("pay/bill/", "pay/checkout/<slug:token>/receipt/")):
         return getattr(world, f"{'bill' if 'bill' in route.path else 'paid'}_{name}")
+    if route.path.startswith("pay/card/"):
+        return world.card_token
     if name in ("customer", "token", "attempt", "uidb36", "key", "app_label", "url", "content_type_id", "gateway"):
         return getattr(world, name)
     if route.path.startswith("admin/"):
@@ -141,9 +144,14 @@ KINDS = [  # the first word found in a path says what its pk is
     ("sandbox-log/disputes/", "sandbox_dispute"),
     ("/addresses/", "address"),
     ("/comments/", "comment"),
+    ("/methods/", "paymentmethod"),
     ("imports/", "import_run"),
     ("statements/", "billingstatement"),
+    ("subscriptions/", "subscription"),
+    ("invoices/", "invoice"),
     ("payment-requests/", "paymentrequest"),
+    ("coupons/", "coupon"),
+    ("tokenization-links/", "tokenizationlink"),
     ("payments/", "payment"),
     ("refunds/", "refund"),
     ("attempts/", "attempt"),
@@ -157,11 +165,22 @@ def make_world(by):
     from allauth.account.utils import user_pk_to_url_str
 
     from billing.domain.checkouts import check_again, start_payment
+    from billing.domain.invoicing import bill_subscription
     from billing.domain.payments import record_payment
     from billing.domain.refunds import create_refund
     from billing.gateways.sandbox import models as sandbox
     from billing.models import Attempt
-    from billing.tests.factories import make_delivery, make_dispute, make_open_statement, make_request, submit_card
+    from billing.tests.factories import (
+        make_card_link,
+        make_coupon,
+        make_delivery,
+        make_dispute,
+        make_method,
+        make_open_statement,
+        make_request,
+        make_subscription,
+        submit_card,
+    )
     from customers.tests.factories import make_address, make_comment, make_customer
     from dashboard.imports import runs
     from dashboard.models import Event, Mail, SavedView
@@ -177,6 +196,9 @@ def make_world(by):
     submit_card(start_payment(paid))
     check_again(paid)
     refund = create_refund(payment, amount=40, reason="others", destination="credit", by=by)
+    link = make_card_link(customer, by=by)
+    billed = make_subscription(make_customer(by=by, email="billed@example.com"), by=by)
+    bill_subscription(billed.pk)
     charge = sandbox.SandboxCharge.objects.first()
     upload = io.BytesIO(b"name,email\nAna,ana@example.com\n")
     upload.name, upload.size = "walk.csv", 31
@@ -192,13 +214,18 @@ def make_world(by):
         user=by.pk,
         event=Event.objects.latest().pk,
         billingstatement=statement.pk,
+        subscription=billed.pk,
+        invoice=billed.invoices.get().pk,
         payment=payment.pk,
+        paymentmethod=make_method(customer, by=by).pk,
         refund=refund.pk,
         balanceentry=refund.balance_entries.get().pk,
         dispute=make_dispute(payment).pk,
         reminder=statement.reminders.create(kind="overdue").pk,
         webhookdelivery=make_delivery().pk,
         paymentrequest=request.pk,
+        coupon=(coupon := make_coupon(by=by)).pk,
+        couponredemption=make_open_statement(customer, by=by, coupon=coupon).redemptions.get().pk,
         attempt=attempt.pk,
         sandbox_checkout=attempt.remote_id,
         sandbox_charge=charge.pk,
@@ -206,6 +233,8 @@ def make_world(by):
         sandbox_dispute=sandbox.SandboxDispute.objects.create(charge=charge, amount=charge.amount).pk,
         gateway="sandbox",
         token=request.token,
+        tokenizationlink=link.pk,
+        card_token=link.token,
         bill_token=statement.token,
         bill_payment=part.pk,
         paid_token=paid.token,

@@ -69,6 +69,15 @@ def test_a_card_number_in_free_text_is_refused(field):
     assert person(**{field: f"Paid with {CARD}"}).errors[field] == [CARD_SENTENCE]
 
 
+class PatternForm(KitForm):
+    code = forms.RegexField(r"^[^<>]*$", max_length=30)
+
+
+@pytest.mark.parametrize(("text", "sentence"), [(CARD, CARD_SENTENCE), ("An\u202ea", UNSAFE_SENTENCE)])
+def test_a_field_with_a_pattern_is_text_as_any_other(text, sentence):
+    assert PatternForm({"code": text}).errors["code"] == [sentence]
+
+
 def test_a_secret_passes_exactly_as_typed():
     form = person(secret=f"  {CARD} ")
 

@@ -12,10 +12,11 @@ from django.db import connection
 from django.test import RequestFactory
 from django.urls import reverse
 
+from billing.models import Payment
 from customers.models import Customer
 from customers.tables import CustomerTable
 from customers.views import CustomerDetail, CustomerPanel
-from dashboard.bench import data, lists, pages, search
+from dashboard.bench import data, details, ledger, lists, pages, search
 from dashboard.bench.databases import Databases
 from dashboard.paging import counts
 
@@ -140,6 +141,54 @@ def test_a_customer_is_found_by_an_index(view, known):
     request.user, request.livemode, request.session = pages.viewer(), False, {}
 
     assert_by_index(lambda: view.as_view()(request, pk=known.pk).render())
+
+
+def every_plan(run):
+    """[(statement, plan)] of everything `run` asks."""
+    ran = []
+
+    def note(execute, sql, params, many, context):
+        ran.append((sql, params))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        run()
+    return [(sql, plan_of(sql, params)) for sql, params in ran]
+
+
+def read_whole_of(tables, plan):
+    """The lines of a plan that go through one of the tables from end to end, be it along an index."""
+    names = "|".join(tables)
+    return re.findall(rf".*(?:Seq Scan on|SCAN) (?:{names})\b.*", plan)
+
+
+GROWING = [
+    "customers_address",
+    "customers_comment",
+    "customers_customer",
+    "dashboard_event",
+    *(m._meta.db_table for m in ledger.MODELS),
+]
+
+
+@pytest.mark.parametrize("view", [CustomerDetail, CustomerPanel])
+@pytest.mark.parametrize("kind", [details.ORDINARY, details.HEAVY])
+def test_a_customers_page_reads_that_customers_rows_alone(view, kind, many_customers):
+    customer = details.customers(kind)[0]
+    request = RequestFactory().get(reverse("customers:customer", args=[customer.pk]))
+    request.user, request.livemode, request.session = pages.viewer(), False, {}
+    found = every_plan(lambda: view.as_view()(request, pk=customer.pk).render())
+
+    assert len(found) == 3
+    assert any("billing_payment" in sql for sql, _ in found)
+    for sql, plan in found:
+        assert not read_whole_of(GROWING, plan), f"{read_whole_of(GROWING, plan)}\n\n{sql}\n\n{plan}"
+
+
+def test_a_payment_table_read_whole_is_noticed(many_customers):
+    """The control of the test above."""
+    for sql, plan in every_plan(lambda: list(Payment.objects.filter(description__contains="nobody wrote this"))):
+        assert read_whole_of(GROWING, plan), sql
 
 
 def test_deep_pages_and_page_1_list_the_same_customers_as_one_query_would(many_customers):
