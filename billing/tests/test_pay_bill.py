@@ -335,6 +335,7 @@ def test_looking_at_a_statement_writes_only_that_it_was_opened(payer):
     assert written[0].startswith('INSERT INTO "dashboard_event"')
 
 
+@pytest.mark.usefixtures("one_window")
 def test_a_link_asked_for_too_often_has_to_wait(payer, monkeypatch):
     monkeypatch.setattr("billing.views.public.LINK_VIEWS", (3, 60))
     statement, other = make_open_statement(), make_request()
@@ -345,6 +346,7 @@ def test_a_link_asked_for_too_often_has_to_wait(payer, monkeypatch):
     assert payer.get(f"/pay/checkout/{other.token}/").status_code == 200
 
 
+@pytest.mark.usefixtures("one_window")
 def test_an_address_that_asks_too_often_has_to_wait(payer):
     statement = make_open_statement()
 

@@ -23,9 +23,14 @@ class TooMany(Exception):
     """A limit is reached."""
 
 
+def window(seconds):
+    """The number of the window of so many seconds it is now."""
+    return int(time.time()) // seconds
+
+
 def limit(scope, who, times, seconds):
     """Count one use; raises TooMany above `times` in a window of `seconds`. All processes share the count."""
-    key = f"pay:{scope}:{who}:{int(time.time()) // seconds}"
+    key = f"pay:{scope}:{who}:{window(seconds)}"
     if not cache.add(key, 1, seconds) and cache.incr(key) > times:
         raise TooMany(scope)
 
