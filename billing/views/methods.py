@@ -10,7 +10,7 @@ from django.utils.functional import cached_property
 
 from billing.domain import card_links, checkouts, vault
 from billing.filters.methods import MethodFilter
-from billing.gateways import about, gateways_for
+from billing.gateways import about
 from billing.method_forms import AddCardForm, why_not
 from billing.models import PaymentMethod
 from billing.tables.methods import MethodTable
@@ -130,8 +130,7 @@ class MethodNew(LeadsToGateway, OfCustomer, FormView):
     @cached_property
     def slugs(self):
         """The gateways that keep cards in the customer's currency."""
-        found = gateways_for(self.request.livemode, self.customer.currency)
-        return [gateway.slug for gateway in found if gateway.capabilities.save_card]
+        return card_links.gateways_saving(self.customer)
 
     @cached_property
     def first(self):
