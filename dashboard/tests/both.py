@@ -33,9 +33,9 @@ def run_on(name, url, arguments):
 
 
 def workers(arguments):
-    """Two test processes, unless the caller says how many or is looking closely at something."""
+    """Two test processes that take work from each other, unless the caller says how many or is looking closely at something."""
     own = any(a.startswith(("-n", "--numprocesses", "--pdb", "-s", "--trace")) for a in arguments)
-    return [] if own else ["-n", "2"]
+    return [] if own else ["-n", "2", "--dist", "worksteal"]
 
 
 def tell(results):
