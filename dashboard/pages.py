@@ -1,5 +1,6 @@
 """The front door: what surrounds every page, and the pages that belong to no one app."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from django import forms
@@ -9,13 +10,14 @@ from django.contrib.auth.decorators import login_not_required
 from django.db import connection
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, get_script_prefix, reverse
 from django.utils.functional import SimpleLazyObject
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.forms import KitForm
-from dashboard.templatetags.ui import address_of
+from dashboard.permissions import PERMISSIONS
+from dashboard.templatetags.ui import Known, address_of
 from dashboard.views import FormView
 
 THEMES = {"system": "System", "light": "Light", "dark": "Dark"}
@@ -81,14 +83,29 @@ def url_or_none(name):
 
 def open_to(user, entries):
     """The entries this person may follow, as dicts with their URL."""
-    linked = ((entry, url_or_none(entry.url_name)) for entry in entries if user.has_perm(entry.permission))
-    return [entry._asdict() | {"url": url} for entry, url in linked if url]
+    return _open_to(_role(user), tuple(entries), get_script_prefix())
 
 
 def menu(user):
     """The menu's groups for this person: [(title, entries)], without empty ones."""
-    groups = [(title, open_to(user, entries)) for title, entries in NAV]
-    return [(title, entries) for title, entries in groups if entries]
+    return _menu(_role(user), tuple((title, tuple(entries)) for title, entries in NAV), get_script_prefix())
+
+
+def _role(user):
+    """What decides about a menu: permissions are the role's, of whoever may sign in."""
+    return getattr(user, "role", "") if user and user.is_active else ""
+
+
+@lru_cache(100)
+def _open_to(role, entries, _prefix):
+    linked = ((entry, url_or_none(entry.url_name)) for entry in entries if role in PERMISSIONS.get(entry.permission, ()))
+    return Known([entry._asdict() | {"url": url} for entry, url in linked if url])
+
+
+@lru_cache(100)
+def _menu(role, nav, prefix):
+    groups = [(title, _open_to(role, entries, prefix)) for title, entries in nav]
+    return Known([(title, entries) for title, entries in groups if entries])
 
 
 def shell(request):

@@ -237,8 +237,18 @@ class Kept:
 parts = Kept()
 
 
+class Known(list):
+    """A list nobody alters, for {% kept %}: what it is as a key is found once."""
+
+    def __init__(self, items):
+        super().__init__(items)
+        self.key = tuple([_frozen(item) for item in self])
+
+
 def _frozen(value):
     """A value as the key of a dictionary; text that is safe as it stands is not the same as that text unescaped."""
+    if isinstance(value, Known):
+        return value.key
     if isinstance(value, dict):  # nearly everything in it is plain text: no call for that
         return tuple([(name, part if type(part) is str else _frozen(part)) for name, part in value.items()])
     if isinstance(value, (list, tuple)):
