@@ -3,8 +3,6 @@
 import re
 import unicodedata
 
-from dashboard.card_numbers import find_card_number
-
 # C0 and C1 controls but tab and line ends; lone surrogates; bidi overrides and isolates.
 _UNSAFE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufeff]")
 _LETTERS = str.maketrans({"ø": "o", "đ": "d", "ð": "d", "ł": "l", "ħ": "h", "ı": "i", "þ": "th", "æ": "ae", "œ": "oe"})
@@ -53,8 +51,3 @@ def _spaced_and_joined(value):
     parts = [w for w in _SEPARATORS.split(value) if w]
     joined = [_SEPARATORS.sub("", p) for p in value.split() if not p.isalnum()]
     return [" ".join(parts), *[w for w in joined if w and w not in parts]] if parts else []
-
-
-def card_number_in(text):
-    """Whether text holds what looks like a payment card number."""
-    return bool(find_card_number(text))

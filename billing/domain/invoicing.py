@@ -44,7 +44,7 @@ def _each(rows, work):
             results.append(work(pk))
         except (OperationalError, InterfaceError):  # no database: nothing else can be done either
             raise
-        except Exception as error:
+        except Exception as error:  # not the others' trouble: logged, and it rises when all had their turn
             log.exception("%s could not be worked on.", pk)
             broken = broken or error
     if broken:

@@ -34,11 +34,8 @@ def status_at(now=None):
 
 
 class CouponQuerySet(models.QuerySet):
-    def with_status(self, now=None):
-        """Each with its `status`: active, scheduled, used_up, expired or off."""
-        return self.annotate(status=status_at(now))
-
     def in_status(self, name, now=None):
+        """Those that are active, scheduled, used_up, expired or off."""
         return self.alias(status_now=status_at(now)).filter(status_now=name)
 
     def usable(self, now=None):

@@ -6,10 +6,8 @@ from datetime import timedelta
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.http import HttpResponse
 from django.utils import timezone
 from django.utils.functional import cached_property
-from django.views import View
 
 from billing.domain import card_links as domain
 from billing.filters import CardLinkFilter
@@ -17,13 +15,11 @@ from billing.gateways import about
 from billing.life import life_of
 from billing.models import Attempt, TokenizationLink
 from billing.tables import CardLinkTable, CustomerCardLinkTable
-from billing.templatetags.billing import qr_svg
-from billing.views.records import CustomerSection, OfCustomer, RecordDetail, RecordList, warnings
+from billing.views.records import SHARES, CustomerSection, LinkQr, OfCustomer, RecordDetail, RecordList, warnings
 from billing.views.sending import SendForm, SendView
 from dashboard.forms import KitForm
-from dashboard.views import ActionView, FormView, ObjectMixin
+from dashboard.views import ActionView, FormView
 
-SHARES = "dashboard.view_contact_data"  # whoever may see how to reach a customer may send the link
 UNITS = {"minutes": "minutes", "hours": "hours", "days": "days"}
 MOST = 30 * 24 * 60  # of any unit: what is far out of bounds need not be added up
 WIDE = ("search", "customer__search", "customer__metadata", "customer__description")  # no column of a list shows them
@@ -183,19 +179,13 @@ def chat_text(link):
     return f"Hi {name}, save your card for {settings.MERCHANT_NAME} here: {link.url}"
 
 
-class CardLinkQr(CardLinkMixin, ObjectMixin, View):
-    """The link as a QR code to download; 404 when it has none to show."""
+class CardLinkQr(CardLinkMixin, LinkQr):
+    """Of a link that can still be used."""
 
     permission = SHARES
 
     def get_queryset(self):
         return super().get_queryset().sent().open()
-
-    def get(self, request, *args, **kwargs):
-        response = HttpResponse(qr_svg(self.object.url), content_type="image/svg+xml")
-        response["Content-Disposition"] = f'attachment; filename="{self.object.pk}.svg"'
-        response["Cache-Control"] = "private, no-store"
-        return response
 
 
 class LinkSendForm(SendForm):

@@ -11,9 +11,9 @@ from billing.filters import DeliveryFilter
 from billing.models import WebhookDelivery
 from billing.tables import DeliveryTable
 from billing.views.records import history
+from dashboard.card_numbers import find_card_number
 from dashboard.forms import KitForm
 from dashboard.masking import HIDDEN
-from dashboard.text import card_number_in
 from dashboard.views import ActionView, DetailView, ListView
 
 LONGEST = 40_000  # characters of a body that are shown
@@ -103,10 +103,10 @@ def _masked(value, name=""):
         return [_masked(inner, name) for inner in value]
     if value not in (None, "", True, False) and SECRET_NAME.search(name):
         return HIDDEN
-    if isinstance(value, int) and not isinstance(value, bool) and card_number_in(str(value)):
+    if isinstance(value, int) and not isinstance(value, bool) and find_card_number(str(value)):
         return HIDDEN
     return _masked_text(value) if isinstance(value, str) else value
 
 
 def _masked_text(text):
-    return HIDDEN if card_number_in(text) else SECRET_TEXT.sub(HIDDEN, text)
+    return HIDDEN if find_card_number(text) else SECRET_TEXT.sub(HIDDEN, text)

@@ -2,17 +2,21 @@
 
 import re
 
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.functional import cached_property
+from django.views import View
 from django.views.generic.base import ContextMixin
 
+from billing.templatetags.billing import qr_svg
 from billing.views.exports import ChoosesColumns
 from customers.models import Customer
 from dashboard.ids import HEX
 from dashboard.models import Event
-from dashboard.views import DetailView, ListView
+from dashboard.views import DetailView, ListView, ObjectMixin
 
 _ID = re.compile(rf"(?:[a-z_]+_)?{HEX}")
+SHARES = "dashboard.view_contact_data"  # whoever may see how to reach a customer may send a payer's link
 WIDE = ("search", "metadata", "customer__search", "customer__metadata", "customer__description")  # no column of a list shows them
 
 
@@ -41,6 +45,18 @@ class RecordDetail(DetailView):
     def told_here(self):
         """The IDs of other records whose events belong on this page too."""
         return ()
+
+
+class LinkQr(ObjectMixin, View):
+    """A record's link for its payer, as a QR code to download; 404 when it has none to show. Give it SHARES as permission."""
+
+    def get(self, request, *args, **kwargs):
+        if not self.object.url:
+            raise Http404
+        response = HttpResponse(qr_svg(self.object.url), content_type="image/svg+xml")
+        name = getattr(self.object, "number", "") or self.object.pk
+        response["Content-Disposition"] = f'attachment; filename="{name}.svg"'
+        return response
 
 
 def history(record, *others):

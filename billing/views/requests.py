@@ -4,11 +4,10 @@ import re
 import secrets
 
 from django.db.models import F, Q
-from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
-from django.views import View
 
 from billing.domain import requests as domain
 from billing.domain.sending import chat_text
@@ -28,9 +27,8 @@ from billing.gateways import method_types_for
 from billing.life import life_of
 from billing.models import Attempt, PaymentRequest
 from billing.tables import CustomerRequestTable, RequestTable
-from billing.templatetags.billing import qr_svg
 from billing.views.builder import CustomerHits, customer_of, find_customers, similar_customers
-from billing.views.records import WIDE, CustomerSection, OfCustomer, RecordDetail, RecordList, warnings
+from billing.views.records import SHARES, WIDE, CustomerSection, LinkQr, OfCustomer, RecordDetail, RecordList, warnings
 from customers.domain import find_or_create_customer
 from customers.models import Customer
 from dashboard import search
@@ -39,7 +37,7 @@ from dashboard.forms import KitForm, MetadataWidget
 from dashboard.ids import HEX
 from dashboard.money import CURRENCIES
 from dashboard.templatetags.ui import day_text
-from dashboard.views import ActionView, FormView, ObjectMixin, StaffMixin
+from dashboard.views import ActionView, FormView, StaffMixin
 
 _ID = re.compile(rf"(?:bstm_)?{HEX}")
 CARRIED = (  # what either step hands on to the other: presets by the names of the query, the rest by the form's own
@@ -47,7 +45,6 @@ CARRIED = (  # what either step hands on to the other: presets by the names of t
     "coupon", "expires", "until", "save_card", "authorize_only", "metadata_key", "metadata_value", "form_key",
 )  # fmt: skip
 EXTENDABLE = (PaymentRequest.Status.OPEN, PaymentRequest.Status.EXPIRED)
-SHARES = "dashboard.view_contact_data"  # whoever may see how to reach a customer may send the link
 
 
 class RequestList(RecordList):
@@ -292,15 +289,8 @@ class RequestDetail(RequestMixin, RecordDetail):
         )
 
 
-class RequestQr(RequestMixin, ObjectMixin, View):
-    """The link as a QR code to download."""
-
+class RequestQr(RequestMixin, LinkQr):
     permission = SHARES
-
-    def get(self, request, *args, **kwargs):
-        response = HttpResponse(qr_svg(self.object.url), content_type="image/svg+xml")
-        response["Content-Disposition"] = f'attachment; filename="{self.object.pk}.svg"'
-        return response
 
 
 class RequestExtend(RequestMixin, ActionView):

@@ -5,10 +5,9 @@ from types import SimpleNamespace
 
 from django.contrib import messages
 from django.db.models import Count, Max
-from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponseRedirect
 from django.urls import reverse
 from django.utils.functional import cached_property
-from django.views import View
 
 from billing.ages import days_late
 from billing.domain import checkouts, credit
@@ -19,16 +18,13 @@ from billing.gateways import gateways_for
 from billing.models import Attempt, BillingStatement
 from billing.statement_forms import FinalizeForm, MetadataForm, OnceForm, ReasonForm, RecordPaymentForm, WhyForm
 from billing.tables import CustomerStatementTable, StatementTable
-from billing.templatetags.billing import qr_svg
-from billing.views.records import WIDE, CustomerSection, RecordDetail, RecordList, warnings
+from billing.views.records import SHARES, WIDE, CustomerSection, LinkQr, RecordDetail, RecordList, warnings
 from customers.domain import Stale
 from dashboard.forms import KitForm
 from dashboard.models import Event
 from dashboard.places import FIELDS
 from dashboard.states import DomainError
-from dashboard.views import ActionView, EditView, ObjectFormView, ObjectMixin
-
-SHARES = "dashboard.view_contact_data"  # whoever may see how to reach a customer may send the link
+from dashboard.views import ActionView, EditView, ObjectFormView
 
 
 class StatementList(RecordList):
@@ -132,17 +128,8 @@ def copies_of(statement):
     return {"original": [rows[o] for o, _ in told if o in rows], "copies": [rows[c] for _, c in told if c in rows]}
 
 
-class StatementQr(StatementMixin, ObjectMixin, View):
-    """The payer's link as a QR code to download."""
-
+class StatementQr(StatementMixin, LinkQr):
     permission = SHARES
-
-    def get(self, request, *args, **kwargs):
-        if not self.object.url:
-            raise Http404
-        response = HttpResponse(qr_svg(self.object.url), content_type="image/svg+xml")
-        response["Content-Disposition"] = f'attachment; filename="{self.object}.svg"'
-        return response
 
 
 def bill_to(statement):
@@ -162,6 +149,8 @@ def address_of(parts):
 
 
 # --- finalise ------------------------------------------------------------------------------------------------
+
+
 class StatementFinalize(StatementMixin, ObjectFormView):
     """What the customer will see, the number it gets, what follows; then the button."""
 
