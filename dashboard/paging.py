@@ -15,7 +15,7 @@ from functools import cached_property
 
 from django.core.exceptions import EmptyResultSet, ValidationError
 from django.db import connection, connections
-from django.db.models import F
+from django.db.models import F, Value
 from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
 
 from dashboard.search import CAP
@@ -102,6 +102,32 @@ def compiled(queryset):
     return queryset
 
 
+class Blank(Value):
+    """A value a compiled queryset is yet to be told: see told."""
+
+    def as_sql(self, compiler, connection):
+        return "%s", [self]
+
+
+def told(queryset, values):
+    """A compiled queryset with its Blanks filled in from {their name: value}. It is changed in place."""
+    make = queryset.query.get_compiler
+
+    def get_compiler(using=None, **kwargs):
+        again = make(using, **kwargs)
+        sql, params = again.as_sql()
+        filled = [_fill(part, values, again.connection) if isinstance(part, Blank) else part for part in params]
+        again.as_sql = lambda: (sql, filled)
+        return again
+
+    queryset.query.get_compiler = get_compiler
+    return queryset
+
+
+def _fill(blank, values, connection):
+    return blank.output_field.get_db_prep_value(values[blank.value], connection)
+
+
 def capped_counts(querysets):
     """The count of each queryset, at most CAP + 1, in one query."""
     return list(_counted(querysets))
@@ -159,6 +185,11 @@ class Order:
     def reversed(self):
         return Order(self.column, not self.descending)
 
+    def blank(self, model):
+        """Any place in this order, for a query that is to be kept."""
+        pk = model._meta.pk
+        return Blank("value", pk if self.column == "pk" else model._meta.get_field(self.column)), Blank("pk", pk)
+
 
 class Cursor:
     """The place of a row in an order, as text for a URL."""
@@ -203,15 +234,15 @@ class Page:
     """One page of `filtered` in an order. `rows` costs one query and `count` another, both bounded.
 
     `base` is the same list before anybody filtered it, with what its rows need (select_related, defer). `key` names
-    list and filters, and `as_of` the state of their records, to remember how many they leave (see Counts). `opening`,
-    where given, names what the list asks for its first page, to keep that ready (see Queries).
+    list and filters, and `as_of` the state of their records, to remember how many they leave (see Counts). `shape`,
+    where given, names all that the query depends on but order, size and place, to keep it ready (see Queries).
     """
 
     def __init__(
-        self, base, filtered, order, *, size=SIZES[0], after="", before="", narrowed=False, key=None, as_of=None, opening=None
+        self, base, filtered, order, *, size=SIZES[0], after="", before="", narrowed=False, key=None, as_of=None, shape=None
     ):
         self.base, self.filtered, self.order, self.size, self.narrowed = base, filtered, order, size, narrowed
-        self.key, self.as_of, self.opening, self._counted = key, as_of, opening, None
+        self.key, self.as_of, self.shape, self._counted = key, as_of, shape, None
         self.after = Cursor.read(after, order, base.model) if after else None
         self.before = Cursor.read(before, order, base.model) if before and not self.after else None
 
@@ -269,13 +300,16 @@ class Page:
         order, place = self.order.reversed() if self.before else self.order, self.before or self.after
         if self.found is not None:
             return self.base.filter(pk__in=self._ids(place)).order_by(*order.fields)
-        if place or not self.opening:
-            source = beyond(self.filtered, order, place) if place else self.filtered
-            return source.order_by(*order.fields)[: self.size + 1]
-        return queries.recall((self.opening, order, self.size), self._first)
+        if not self.shape:
+            return self._ahead(order, place)
+        kept = (self.shape, order, self.size, bool(place))
+        rows = queries.recall(kept, lambda: compiled(self._ahead(order, place and order.blank(self.base.model))))
+        return told(rows, dict(zip(("value", "pk"), place, strict=True))) if place else rows
 
-    def _first(self):
-        return compiled(self.filtered.order_by(*self.order.fields)[: self.size + 1])
+    def _ahead(self, order, place):
+        """The rows of this page, and one more."""
+        source = beyond(self.filtered, order, place) if place else self.filtered
+        return source.order_by(*order.fields)[: self.size + 1]
 
     def _ids(self, place):
         """The ids of this page's rows and of one more, out of those found."""

@@ -455,6 +455,23 @@ def test_a_list_is_compiled_once_and_shows_what_changed_since(as_max, max, monke
     assert 26 not in [compiler.query.high_mark for compiler in compiled]  # a page of rows, and one more
 
 
+def test_a_page_further_on_is_compiled_once_and_shows_its_own_place(as_max, max, monkeypatch):
+    for n in range(9):
+        make_customer(by=max, first_name=f"Ana{n}", last_name="Cruz")
+    monkeypatch.setattr("dashboard.views.lists.SIZES", (3, 50))
+    pages = [as_max.get("/customers/?sort=name").context["page"]]
+    pages.append(as_max.get(f"/customers/?sort=name&after={pages[0].next}").context["page"])
+    compile_query, compiled = SQLCompiler.as_sql, []
+    monkeypatch.setattr(
+        SQLCompiler, "as_sql", lambda self, *args, **kw: compiled.append(self) or compile_query(self, *args, **kw)
+    )
+
+    pages.append(as_max.get(f"/customers/?sort=name&after={pages[1].next}").context["page"])
+
+    assert [[row.first_name for row in page.rows] for page in pages] == [[f"Ana{n + i}" for i in range(3)] for n in (0, 3, 6)]
+    assert 4 not in [compiler.query.high_mark for compiler in compiled]  # a page of rows, and one more
+
+
 def test_a_list_kept_ready_is_kept_apart_by_mode_order_columns_and_size(as_max, max):
     for n in range(30):
         make_customer(by=max, first_name=f"Ana{n:02}", reference=f"R-{n:02}")

@@ -100,7 +100,7 @@ class ListView(ModeMixin, TemplateView):
             narrowed=self.narrows,
             key=self.key_of(self.parameters),
             as_of=self.beside[0] if self.audited else None,
-            opening=self.shape if self.settled and not self.parameters else None,
+            shape=self.shape if self.settled and not self.parameters else None,
         )
 
     @property
