@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from customers.models import Address, Comment, Customer
 from dashboard import events, states
-from dashboard.states import DomainError
+from dashboard.states import DomainError, Duplicate
 
 _LETTERS = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no 0/O, 1/I: people read these aloud
 _LETTER_OF_BYTE = _LETTERS * 8
@@ -158,8 +158,8 @@ def _save(customer, **how):
 
 def _taken(error):
     """Which unique value was taken, as a sentence. Both databases name the constraint or its column."""
-    what = "statement prefix" if "prefix" in str(error) else "DID"
-    return DomainError(f"Another customer has this {what}. Use a different one.")
+    what, field = ("statement prefix", "billing_statement_prefix") if "prefix" in str(error) else ("DID", "did")
+    return Duplicate(f"Another customer has this {what}. Use a different one.", field)
 
 
 def archive_customer(customer, *, by, why=""):
@@ -280,7 +280,7 @@ def _refuse_foreign(comment, by):
     if comment.deleted_at:
         raise DomainError("This comment was deleted.")
     if comment.author_id != by.pk:
-        raise DomainError(f"Only {comment.author} can change this comment.")
+        raise DomainError(f"Only {comment.author or 'whoever wrote it'} can change this comment.")
 
 
 def _set(comment, **fields):

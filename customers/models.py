@@ -253,7 +253,7 @@ class Comment(models.Model):
     id = PublicIdField("cmt")
     livemode = models.BooleanField()
     customer = models.ForeignKey(Customer, models.CASCADE, related_name="comments")
-    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="comments")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="comments")  # null: by API key
     body = models.CharField(max_length=2000)
     pinned = models.BooleanField(default=False)  # a warning: shown wherever staff work on the customer
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -266,3 +266,8 @@ class Comment(models.Model):
 
     def __str__(self):
         return self.body[:60]
+
+    @property
+    def who(self):
+        """The author's name; "API" for a key that is nobody's."""
+        return str(self.author) if self.author_id else "API"

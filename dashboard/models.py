@@ -6,12 +6,14 @@ from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import connection, models
 from django.db.models.functions import Lower
+from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.ids import PublicIdField
 from dashboard.permissions import Role, allowed
 
 NAMED_BY = ("code", "method", "number")  # parts of an event's data that tell which coupon, payment method or invoice
+NOUNS = {"api_key": "API key"}  # events about what is not called by its model's name
 SAID = {
     "payment_method.archived": "removed",
     "open": "finalised",
@@ -33,8 +35,24 @@ SAID = {
     "invoiced": "invoice issued",
     "problem": "invoice not issued",
     "charge_failed": "automatic charge failed",
+    "user.created": "added to the team",
+    "password_set": "password changed",
+    "session_ended": "signed out of a browser",
+    "sessions_ended": "signed out of other browsers",
+    "second_step_added": "set up an authenticator app",
+    "second_step_switched_off": "switched off the authenticator app",
+    "second_step_removed": "second step switched off by an admin",
+    "passkey_added": "added a passkey",
+    "passkey_removed": "removed a passkey",
+    "recovery_codes_made": "made new recovery codes",
+    "invitation.created": "sent",
+    "resent": "sent again",
     "mail_failed": "mail not delivered",
     "mail_retried": "mail tried again",
+    "sign_in.throttled": "refused after too many tries",
+    "user.reset_asked": "asked for a new password",
+    "user.password_set": "password changed",
+    "audit.restored": "trail taken over from a backup",
 }  # events
 
 
@@ -74,6 +92,14 @@ class User(AbstractBaseUser):
     def __str__(self):
         return self.name or self.email
 
+    def get_absolute_url(self):
+        return reverse("dashboard:person", args=[self.pk])
+
+    @property
+    def shown_name(self):
+        """The name, or the address of somebody who gave none."""
+        return str(self)
+
     @property
     def initials(self):
         return "".join(w[0] for w in str(self).split()[:2]).upper()
@@ -110,19 +136,32 @@ class Event(models.Model):
     livemode = models.BooleanField()
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     actor = models.CharField(max_length=8, choices=Actor)
+    ip = models.CharField("IP address", max_length=45, default="", db_default="")  # where the request came from, if it was one
+    request_id = models.CharField("request ID", max_length=16, default="", db_default="")
     changes = models.JSONField(default=dict)
     data = models.JSONField(default=dict)
     created_at = models.DateTimeField(editable=False)
+    signature = models.CharField(max_length=32, default="", db_default="", editable=False)  # see dashboard.signing
 
     class Meta:
         get_latest_by = "id"
         indexes = [
             models.Index("customer_id", models.F("id").desc(), name="event_customer"),
             models.Index("object_id", models.F("id").desc(), name="event_object"),
+            models.Index("ip", models.F("id").desc(), name="event_ip", condition=~models.Q(ip="")),
+            models.Index("request_id", name="event_request", condition=~models.Q(request_id="")),
         ]
 
     def __str__(self):
         return f"{self.type} {self.object_id}"
+
+    def get_absolute_url(self):
+        return reverse("dashboard:event", args=[self.pk])
+
+    @property
+    def why(self):
+        """The reason somebody gave."""
+        return self.data.get("why") or self.data.get("reason") or ""
 
     @property
     def who(self):
@@ -134,7 +173,7 @@ class Event(models.Model):
         """What happened, in words: "Customer updated: phone, name", "Coupon redeemed: SPRING10"."""
         noun, _, verb = self.type.partition(".")
         verb = SAID.get(self.type) or SAID.get(verb, verb)
-        said = f"{noun.replace('_', ' ').capitalize()} {verb.replace('_', ' ')}"
+        said = f"{NOUNS.get(noun) or noun.replace('_', ' ').capitalize()} {verb.replace('_', ' ')}"
         if which := next((self.data[name] for name in NAMED_BY if self.data.get(name)), ""):
             return f"{said}: {which}"
         return (
@@ -198,5 +237,8 @@ class SavedView(models.Model):
         return self.name
 
 
+from dashboard.api_models import ApiKey, Bucket, IdempotencyKey  # noqa: E402, F401  and these
+from dashboard.audit_models import EventSeal, SealedEvent  # noqa: E402, F401  and these
 from dashboard.import_models import Import, ImportMapping, ImportPiece, ImportRow  # noqa: E402, F401  they are this app's
 from dashboard.mail_models import Mail  # noqa: E402, F401  so is the outbox
+from dashboard.people_models import Invitation, Session  # noqa: E402, F401  and who comes in

@@ -9,6 +9,14 @@ class DomainError(Exception):
     """A rule says no. Its text is a sentence for the person who asked; views show it as it is."""
 
 
+class Duplicate(DomainError):
+    """Another record has this value already. `field` names it."""
+
+    def __init__(self, sentence, field):
+        super().__init__(sentence)
+        self.field = field
+
+
 @transaction.atomic
 def move(obj, to, *, by, why="", **fields):
     """Take obj to another status once and record it; refuse any move its model does not list.

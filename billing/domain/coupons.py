@@ -25,7 +25,7 @@ from customers.domain import Stale, refuse_archived
 from customers.models import Customer
 from dashboard import events
 from dashboard.money import Money
-from dashboard.states import DomainError
+from dashboard.states import DomainError, Duplicate
 from dashboard.templatetags.ui import day_text
 
 LETTERS = "ACDEFGHJKMNPQRTUVWXY34679"  # none that looks like another: no 0/O, 1/I/L, 2/Z, 5/S, 8/B
@@ -136,7 +136,7 @@ def create_coupon(*, livemode, by, code="", form_key="", created_at=None, **fiel
         alike = lambda found: not code or found.code.upper() == code.upper()  # noqa: E731  a code of ours differs each time
         return make_once(coupon, lambda: _save_new(coupon, by), same=_SAME_FORM, alike=alike)
     except IntegrityError:
-        raise DomainError(taken_sentence(coupon.code)) from None
+        raise Duplicate(taken_sentence(coupon.code), "code") from None
 
 
 @transaction.atomic
@@ -229,7 +229,7 @@ def _save_version(current, version):
         with transaction.atomic():
             saved = Coupon.objects.filter(pk=current.pk, version=version).update(**values)
     except IntegrityError:
-        raise DomainError(taken_sentence(current.code)) from None
+        raise Duplicate(taken_sentence(current.code), "code") from None
     if not saved:
         raise Stale(Coupon.objects.get(pk=current.pk))
 

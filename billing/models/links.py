@@ -7,20 +7,12 @@ opens no page. After a change of SECRET_KEY old links still work; SECRET_KEY_FAL
 
 import hashlib
 import hmac
-import secrets
 from base64 import urlsafe_b64encode
 
 from django.conf import settings
 from django.db import models
 
-
-def new_nonce():
-    return secrets.token_hex(16)
-
-
-def hash_token(token):
-    """What is stored of a token."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+from dashboard.tokens import hash_token, new_nonce
 
 
 def make_token(pk, nonce, key=None):
