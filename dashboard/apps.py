@@ -8,7 +8,8 @@ class DashboardConfig(AppConfig):
     def ready(self):
         from django.urls import register_converter
 
-        from dashboard import checks  # noqa: F401  registers them
+        from dashboard import checks, doors  # noqa: F401  checks register themselves
         from dashboard.ids import PublicIdConverter
 
         register_converter(PublicIdConverter, "id")
+        doors.watch()

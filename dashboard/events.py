@@ -1,6 +1,35 @@
 """Events: what happened, to what, by whom. Written with the change, in its transaction, and never altered."""
 
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
+
 from django.utils import timezone
+
+from dashboard.ids import new_hex
+from dashboard.signing import sign_event
+
+_acting = ContextVar("acting", default=MappingProxyType({}))
+_WHERE = ("ip", "request_id")  # columns; whatever else acting() says goes into data
+
+
+@contextmanager
+def acting(**about):
+    """Whatever is recorded inside says so too: actor="api", key="key_…".
+
+    The middleware says where each request comes from (ip, request_id); workers and commands come from nowhere.
+    """
+    token = _acting.set(_acting.get() | about)
+    try:
+        yield
+    finally:
+        _acting.reset(token)
+
+
+def where():
+    """{"ip": …, "request_id": …} of the request under way; empty texts outside of one."""
+    about = _acting.get()
+    return {name: about.get(name, "") for name in _WHERE}
 
 
 def record(kind, obj, *, by, changes=None, why="", customer=None, **data):
@@ -20,36 +49,41 @@ def record_many(kind, objects, *, by, **data):
     return Event.objects.bulk_create([Event(**_fields(kind, o, by, None, "", None, data)) for o in objects], batch_size=1000)
 
 
-def note(kind, *, by, livemode, **data):
-    """Write an event about no one record: an export, a sign-in."""
+def note(kind, *, by, livemode, about=None, **data):
+    """Write an event about no record of the business: an export, a refused delivery. `about` is a person, if it is one."""
     from dashboard.models import Event
 
+    about = {"object_type": about._meta.model_name, "object_id": about.pk} if about else {"object_type": "", "object_id": ""}
     return Event.objects.create(
-        type=kind,
-        object_type="",
-        object_id="",
-        livemode=livemode,
-        by=by,
-        actor="staff" if by else "system",
-        data=data,
-        created_at=timezone.now(),
+        **_signed({"type": kind, **about, "customer_id": "", "livemode": livemode, "changes": {}, **_source(by, data)})
     )
 
 
 def _fields(kind, obj, by, changes, why, customer, data):
-    actor = data.pop("actor", None)
-    return {
-        "type": kind,
-        "object_type": obj._meta.model_name,
-        "object_id": obj.pk,
-        "customer_id": customer.pk if customer else _customer_id(obj),
-        "livemode": obj.livemode,
-        "by": by,
-        "actor": actor or ("staff" if by else "system"),
-        "changes": changes or {},
-        "data": data | ({"why": why} if why else {}),
-        "created_at": timezone.now(),
-    }
+    return _signed(
+        {
+            "type": kind,
+            "object_type": obj._meta.model_name,
+            "object_id": obj.pk,
+            "customer_id": customer.pk if customer else _customer_id(obj),
+            "livemode": obj.livemode,
+            "changes": changes or {},
+            **_source(by, data | ({"why": why} if why else {})),
+        }
+    )
+
+
+def _signed(fields):
+    """An event complete with its ID, its time and the application's signature over all of it (see dashboard.signing)."""
+    fields |= {"id": f"evt_{new_hex()}", "created_at": timezone.now()}
+    return fields | {"signature": sign_event(fields)}
+
+
+def _source(by, data):
+    """Who acted, and how: what the call says itself, then what acting() says, then whether it was a person."""
+    about = {name: value for name, value in _acting.get().items() if name not in _WHERE} | data
+    actor = about.pop("actor", None) or ("staff" if by else "system")
+    return {"by_id": by.pk if by else None, "actor": actor, "data": about, **where()}
 
 
 def _customer_id(obj):

@@ -1,8 +1,7 @@
-"""What every list offers besides its rows: chosen columns, saved views; and the list of events itself."""
+"""What every list offers besides its rows: chosen columns and saved views."""
 
 from urllib.parse import urlencode
 
-import django_filters
 from django import forms
 from django.db import IntegrityError, transaction
 from django.http import Http404, HttpResponseRedirect, QueryDict
@@ -10,11 +9,8 @@ from django.urls import NoReverseMatch, resolve, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views import View
 
-from dashboard import tables
-from dashboard.export import Csv
-from dashboard.filters import FilterSet, FromFilter, PeriodFilter, TextFilter, ToFilter
 from dashboard.forms import KitForm
-from dashboard.models import Event, SavedView
+from dashboard.models import SavedView
 from dashboard.states import DomainError
 from dashboard.views import ActionView, FormView, ListView, StaffMixin
 
@@ -130,63 +126,3 @@ class ViewDelete(ActionView):
 
     def get_success_url(self):
         return reverse(self.object.list)
-
-
-class EventTable(tables.Table):
-    created_at = tables.WhenColumn(sort="pk", css="tnum m3", verbose_name="When")
-    by = tables.Column(accessor="who", verbose_name="Who", css="m4")
-    what = tables.Column(accessor="sentence", verbose_name="What", css="strong m1")
-    object_id = tables.IdColumn(accessor="object_id", verbose_name="ID")
-
-    class Meta:
-        model = Event
-        fields = ()
-        order_by = "-created_at"
-
-    caption = "Activity"
-    always = default = ("created_at", "by", "what", "object_id")
-    see_more = False
-    csv = (
-        Csv("id", kind="code"),
-        Csv("created_at", kind="time"),
-        Csv("type", kind="code"),
-        Csv("object_type", kind="code"),
-        Csv("object_id", kind="code"),
-        Csv("customer_id", kind="code"),
-        Csv("actor", kind="code"),
-        Csv("by", "by__email"),
-        Csv("changes", kind="json", contact="text"),
-        Csv("data", kind="json", contact="text"),
-    )
-
-
-class EventFilter(FilterSet):
-    created = PeriodFilter(field_name="created_at", label="When")
-    created_from = FromFilter(field_name="created_at", label="From")
-    created_to = ToFilter(field_name="created_at", label="To")
-    actor = django_filters.ChoiceFilter(choices=[(a.value, a.label) for a in Event.Actor], label="Who", empty_label="Anyone")
-    type = TextFilter(field_name="type", label="Event type", lookup_expr="startswith")
-    customer = TextFilter(field_name="customer_id", label="Customer ID")
-    object = TextFilter(field_name="object_id", label="Record ID")
-
-    groups = {"When": ["created", "created_from", "created_to"], "Who": ["actor"], "Record": ["type", "customer", "object"]}
-
-    class Meta:
-        model = Event
-        fields = []
-
-
-class Activity(ListView):
-    """Everything that happened in this mode, newest first."""
-
-    queryset = Event.objects.select_related("by")
-    permission = "dashboard.view"
-    section = "activity"
-    title = "Activity log"
-    table_class = EventTable
-    filterset_class = EventFilter
-    list_name = "dashboard:activity"
-    export_name = "events"
-    noun, plural = "event", "events"
-    search_hint = ""
-    empty_text = "Everything staff, payers and the system do is written down here."

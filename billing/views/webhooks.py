@@ -8,7 +8,9 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from billing.domain import webhooks
+from billing.gateways import gateway_for
 from billing.gateways.base import BadSignature
+from dashboard import doors
 
 LARGEST = 256 * 1024  # bytes of a body; gateways' events are a few kB
 log = logging.getLogger(__name__)
@@ -28,6 +30,7 @@ def receive(request, gateway):
         return answer("There is no such gateway here.", 404)
     except BadSignature as error:
         log.warning("webhook for %s refused: %s", gateway, error)
+        doors.delivery_refused(gateway, livemode=gateway_for(gateway).capabilities.livemode)
         return answer(str(error), 400)
     failed = delivery.state == delivery.State.FAILED
     return answer("It could not be worked on now. Send it again.", 500) if failed else answer("Received.", 200)

@@ -9,7 +9,9 @@ from operator import itemgetter
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, models
 
+from dashboard.events import where
 from dashboard.ids import new_hex
+from dashboard.signing import sign_event
 
 _encode = DjangoJSONEncoder().encode
 _NOTHING = {}
@@ -56,7 +58,7 @@ def _with_json(row, kept):
 
 def event(kind, obj, *, by, at, data, customer_id="", changes=None):
     """The record of an event about obj, to be inserted with many others. `at` and `data` are those of all of them."""
-    return {
+    fields = {
         "id": f"evt_{new_hex()}",
         "type": kind,
         "object_type": obj._meta.model_name,
@@ -68,4 +70,7 @@ def event(kind, obj, *, by, at, data, customer_id="", changes=None):
         "changes": changes or _NOTHING,
         "data": data,
         "created_at": at,
+        **where(),
     }
+    fields["signature"] = sign_event(fields)
+    return fields
