@@ -25,5 +25,7 @@ class BillingConfig(AppConfig):
         return [(slug, about(slug).name) for slug in GATEWAYS]
 
     def ready(self):
+        from billing import checks  # noqa: F401  (registers them)
+
         for name in ("django.request", "django.security.csrf", "django.server"):
             logging.getLogger(name).addFilter(HideLinks())

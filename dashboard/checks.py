@@ -20,12 +20,6 @@ def check_public_site(app_configs, **kwargs):
     if not settings.SECURE:
         return []
     risks = {
-        "W001": (settings.DEBUG, "DEBUG is on: error pages show settings and data to anybody.", "Unset DEBUG."),
-        "W002": (
-            settings.MAIL_URL.startswith("console:"),
-            "Mail is printed in the terminal instead of sent: nobody can reset a password.",
-            "Set MAIL_URL, such as smtp://user:password@host:587.",
-        ),
         "W003": (
             not settings.PROXIES,
             "PROXIES is 0, so every visitor seems to come from the proxy's address and shares one sign-in limit.",
@@ -64,6 +58,20 @@ def check_private_files(app_configs, **kwargs):
     if not path.exists() or not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         return []
     return [Warning(f"Other users of this machine can read {path}.", hint=f"Run: chmod 600 {path}", id="dashboard.W006")]
+
+
+@register(INSTALLATION, Tags.database)
+def check_modest_role(app_configs, databases=None, **kwargs):
+    """Who finds a way to run SQL here should not get the whole server with it."""
+    connection = connections["default"]
+    if not databases or connection.vendor != "postgresql" or not settings.SECURE:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+        (superuser,) = cursor.fetchone()
+    text = "DATABASE_URL names a superuser of PostgreSQL, who may do anything on the whole server."
+    hint = "Use a role of its own that owns this database only: docs/deployment.md shows how."
+    return [Warning(text, hint=hint, id="dashboard.W008")] if superuser else []
 
 
 @register(INSTALLATION, Tags.database)

@@ -1,12 +1,15 @@
 """Processes for drills: fork one to be killed, or many to start at once. Each opens its own connection."""
 
 import os
+import select
 import signal
 import sys
 import traceback
+from contextlib import contextmanager
 
-from django.db import connection
+from django.db import connections
 
+from dashboard.first_start import let_go_of_database
 from dashboard.states import DomainError
 
 DID, REFUSED, BROKE = 0, 1, 2
@@ -32,13 +35,35 @@ def at_once(count, work):
     return codes.count(DID), codes.count(REFUSED), sum(c not in (DID, REFUSED) for c in codes)
 
 
+@contextmanager
+def meanwhile(count, work):
+    """While the block runs, count children do work(n) again and again. Raises when one of them broke."""
+    gate, opener = os.pipe()
+    children = [_fork(lambda n=n: (os.close(opener), _until_open(gate, work, n))) for n in range(count)]
+    os.close(gate)
+    try:
+        yield
+    finally:
+        os.close(opener)  # the gate's other end is gone: every child sees its end and stops
+        broke = [child for child in children if os.waitstatus_to_exitcode(_wait(child)) != DID]
+    if broke:
+        raise RuntimeError("A child of the drill broke; its traceback stands above.")
+
+
+def _until_open(gate, work, n):
+    while not select.select([gate], [], [], 0)[0]:
+        work(n)
+
+
 def _fork(work):
-    connection.close()  # a child must not speak on its parent's line
+    ours = connections["default"]
+    let_go_of_database()  # a child must not speak on its parent's line, nor on one of a pool
     sys.stdout.flush()
     sys.stderr.flush()
     if child := os.fork():
         return child
     code = BROKE
+    connections["default"] = ours  # said again: Django looks elsewhere for it in a thread that runs an event loop, as ours may
     try:
         work()
         code = DID
@@ -47,7 +72,7 @@ def _fork(work):
     except BaseException:
         traceback.print_exc(limit=-4, chain=False)
     finally:
-        connection.close()
+        ours.close()
         sys.stderr.flush()
         os._exit(code)
 

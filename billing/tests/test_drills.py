@@ -1,18 +1,21 @@
 """The drills' short form, and that a violation fails them. The long forms: `./run drill kills --rounds 2000`."""
 
+import asyncio
 import io
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from billing.drills import children
 from billing.management.commands import drill as command
 from billing.models import Payment
 from customers.models import Customer
-from dashboard import first_start
 from dashboard.bench.databases import Databases
 from dashboard.states import DomainError
+from dashboard.tests.ready import copy_to
 
 pytestmark = [
     pytest.mark.django_db,
@@ -26,7 +29,7 @@ def ready(django_db_setup, django_db_blocker):
     """A migrated database the drills of this file start from."""
     databases = Databases()
     with django_db_blocker.unblock():
-        databases.make(command.READY, lambda: first_start.migrate(lambda sentence: None))
+        copy_to(databases.name(command.READY))
         yield
         databases.drop(command.READY)
         databases.close()
@@ -98,3 +101,22 @@ def test_children_say_what_became_of_them(capfd):
 
     assert children.at_once(4, work) == (2, 1, 1)
     assert "broken" in capfd.readouterr().err
+
+
+def test_children_ask_the_database_of_their_parent_where_an_event_loop_runs(ready):
+    """Django keeps connections elsewhere in a thread that runs a loop, as a test process does once it opened a browser."""
+
+    async def count():
+        databases = Databases()
+        with databases.using(command.READY) as drilled:
+            found = children.at_once(2, lambda n: _ask_here(drilled.settings_dict["NAME"]))
+        databases.close()
+        return found
+
+    with ThreadPoolExecutor(1) as elsewhere:
+        assert elsewhere.submit(lambda: asyncio.run(count())).result() == (2, 0, 0)
+
+
+def _ask_here(name):
+    assert connection.settings_dict["NAME"] == name
+    assert not Customer.objects.exists()

@@ -1,5 +1,6 @@
 """The page behind a payer's link, of a request or a statement, and where a gateway's page sends the payer back to."""
 
+import logging
 from datetime import timedelta
 
 from django.conf import settings
@@ -14,6 +15,7 @@ from billing.domain.statements import default_description
 from billing.models import Attempt, BillingStatement, Payment, PaymentRequest, TokenizationLink
 from billing.models.links import hash_token
 from billing.views.public import TRIES, LinkView, PublicView, address_of, limit
+from dashboard.errors import DATABASE
 from dashboard.places import address_lines
 from dashboard.states import DomainError
 
@@ -42,8 +44,15 @@ class Page(LinkView):
     def get(self, request):
         counts = request.method == "GET" and AGAIN not in request.GET and not fetched_ahead(request)
         if counts and not request.user.is_authenticated:
-            visits.record_view(self.target, address=address_of(request), agent=request.headers.get("User-Agent", ""))
+            self.note_view()
         return self.page()
+
+    def note_view(self):
+        """That it was opened. A database that takes no write keeps no payer from seeing what is due."""
+        try:
+            visits.record_view(self.target, address=address_of(self.request), agent=self.request.headers.get("User-Agent", ""))
+        except DATABASE as error:
+            logging.getLogger(__name__).warning("a view of %s was not noted: %s", self.target.pk, error)
 
     def post(self, request):
         limit("try", self.target.pk, *TRIES)
