@@ -5,6 +5,7 @@ dashboard. The same sign-in, the same table of permissions and the same security
 """
 
 import re
+from urllib.parse import urlencode
 
 from allauth.account.forms import ResetPasswordForm
 from allauth.core import context
@@ -26,10 +27,10 @@ from django.utils.decorators import method_decorator
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 
-from dashboard import search, team
+from dashboard import search, stepup, team
 from dashboard.forms import KitFormMixin
 from dashboard.ids import HEX
-from dashboard.models import Event, User
+from dashboard.models import ApiKey, Event, IdempotencyKey, User
 from dashboard.states import DomainError
 from dashboard.text import unsafe
 
@@ -197,12 +198,47 @@ class EventAdmin(ReadOnlyAdmin):
     list_filter = (ModeFilter, "actor")
     list_select_related = ("by",)
     search_help_text = "A record's or customer's whole ID, or the beginning of an event type such as customer.up"
-    fields = ("id", "created_at", "type", "object_type", "object_id", "customer_id", "mode", "by", "actor", "changes", "data")
+    fields = (
+        *("id", "created_at", "type", "object_type", "object_id", "customer_id", "mode"),
+        *("by", "actor", "ip", "request_id", "changes", "data"),
+    )
 
     def find(self, queryset, text):
         if PUBLIC_ID.fullmatch(text):
             return queryset.filter(Q(object_id=text) | Q(customer_id=text) | Q(pk=text))
         return queryset.filter(type__startswith=text)
+
+
+@admin.register(ApiKey, site=site)
+class ApiKeyAdmin(ReadOnlyAdmin):
+    """Who may call the API. What is stored of a secret is not shown: it is nobody's business."""
+
+    permission = "dashboard.manage_keys"
+    list_display = ("name", "shown", "mode", "user", "status", "last_used_at", "created_at")
+    list_filter = (ModeFilter,)
+    list_select_related = ("user",)
+    search_help_text = "A whole ID, or part of a name"
+    fields = (
+        "id", "name", "shown", "mode", "scopes", "addresses", "user", "created_by", "created_at", "expires_at", "revoked_at",
+        "last_used_at", "in_dashboard",
+    )  # fmt: skip
+
+    def find(self, queryset, text):
+        return queryset.filter(pk=text) if PUBLIC_ID.fullmatch(text) else queryset.filter(name__icontains=text)
+
+
+@admin.register(IdempotencyKey, site=site)
+class IdempotencyKeyAdmin(ReadOnlyAdmin):
+    """Requests that must not be carried out twice. Their answers hold contact data and are not shown."""
+
+    permission = "dashboard.manage_keys"
+    list_display = ("key", "owner", "mode", "status", "created_at")
+    list_filter = (ModeFilter,)
+    search_help_text = "A whole ID, or the key as it was sent"
+    fields = ("id", "key", "owner", "mode", "status", "created_at")
+
+    def find(self, queryset, text):
+        return queryset.filter(pk=text) if PUBLIC_ID.fullmatch(text) else queryset.filter(key=text)
 
 
 class MemberForm(KitFormMixin, forms.ModelForm):
@@ -216,10 +252,27 @@ class MemberForm(KitFormMixin, forms.ModelForm):
         label="New password",
         help_text="Leave it empty to keep the present one.",
     )
+    confirm_password = forms.CharField(
+        required=False,
+        strip=False,
+        max_length=1000,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+        label="Your own password",
+        help_text="You signed in more than five minutes ago: confirm that it is you.",
+    )
+    request = None  # set by UserAdmin.get_form
 
     class Meta:
         model = User
         fields = ("name", "role", "is_active")
+
+    def clean(self):
+        data = super().clean()
+        if not self.errors and not stepup.is_fresh(self.request):
+            problem = stepup.why_not_confirmed(self.request, data.get("confirm_password"))
+            if problem:
+                self.add_error("confirm_password", problem)
+        return data
 
     def clean_password(self):
         password = self.cleaned_data["password"]
@@ -259,10 +312,14 @@ class UserAdmin(SupportAdmin):
         return self.has_view_permission(request)
 
     def get_form(self, request, obj=None, change=False, **kwargs):
-        return super().get_form(request, obj, change, **kwargs if change else kwargs | {"form": NewMemberForm})
+        form = super().get_form(request, obj, change, **kwargs if change else kwargs | {"form": NewMemberForm})
+        return type(form.__name__, (form,), {"request": request})
 
     def get_fields(self, request, obj=None):
-        return ("email", "name", "role", "is_active", "password", "last_login") if obj else ("email", "name", "role", "password")
+        confirm = () if stepup.is_fresh(request) else ("confirm_password",)
+        if obj:
+            return ("email", "name", "role", "is_active", "password", "last_login", *confirm)
+        return ("email", "name", "role", "password", *confirm)
 
     def get_readonly_fields(self, request, obj=None):
         return ("email", "last_login") if obj else ()  # another address is another account
@@ -280,7 +337,7 @@ class UserAdmin(SupportAdmin):
             return redirect(request.get_full_path())
 
     def save_model(self, request, obj, form, change):
-        given = {name: form.cleaned_data[name] for name in form.cleaned_data if name != "password"}
+        given = {name: value for name, value in form.cleaned_data.items() if not name.endswith("password")}
         password = form.cleaned_data["password"]
         if not change:
             obj.pk = team.create_member(**given, password=password, by=request.user).pk
@@ -304,6 +361,9 @@ class UserAdmin(SupportAdmin):
 
     @admin.action(description="Switch off the second step (lost phone)")
     def remove_second_step(self, request, queryset):
+        if not stepup.is_fresh(request):
+            messages.error(request, "Confirm that it is you, then do it again. Nothing was changed.")
+            return redirect(f"{reverse('account_reauthenticate')}?{urlencode({'next': request.get_full_path()})}")
         for user in queryset[: self.list_per_page]:
             try:
                 team.remove_second_step(user, by=request.user)

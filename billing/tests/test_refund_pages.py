@@ -14,7 +14,9 @@ from billing.gateways.base import Declined, Failure, OutcomeUnknown
 from billing.gateways.sandbox.gateway import SandboxGateway
 from billing.models import Attempt, BalanceEntry, Payment, Refund
 from billing.tests.factories import GOOD, make_customer, make_dispute, make_request, submit_card
+from conftest import PASSWORD
 from dashboard.models import Event
+from dashboard.tests.test_signin import make_stale
 
 pytestmark = pytest.mark.django_db
 KEY = "ab" * 16
@@ -359,3 +361,30 @@ def test_what_is_paid_can_neither_be_captured_nor_released(as_max, name):
 
     assert "not authorised" in text(as_max.get(f"{payment.get_absolute_url()}{name}/"))
     assert act(as_max, payment, name, amount="1", amount_currency="USD").status_code == 422
+
+
+def test_a_large_refund_asks_who_it_is_when_the_sign_in_is_old(as_max):
+    payment = pay_by_card(amount=300_000)
+    as_max.get(payment.get_absolute_url())
+    make_stale(as_max)
+
+    asked = refund(as_max, payment, amount="2000.00")
+    assert asked.status_code == 422
+    assert "Confirm that it is you" in text(asked)
+    assert 'value="2000.00"' in text(asked)
+    wrong = refund(as_max, payment, amount="2000.00", confirm_password="not mine at all")
+    assert "This is not your password. No money moved." in text(wrong)
+    assert not Refund.objects.exists()
+
+    refund(as_max, payment, amount="2000.00", confirm_password=PASSWORD)
+    assert Refund.objects.get().amount == 200_000
+
+
+def test_a_small_refund_asks_nothing(as_max):
+    payment = pay_by_card(amount=300_000)
+    as_max.get(payment.get_absolute_url())
+    make_stale(as_max)
+
+    refund(as_max, payment, amount="1000.00")
+
+    assert Refund.objects.get().amount == 100_000

@@ -11,6 +11,7 @@ from billing.payment_forms import CaptureForm, RefundForm, ReleaseForm
 from billing.tables import RefundTable
 from billing.views.payments import PaymentMixin
 from billing.views.records import WIDE, RecordDetail, RecordList, warnings
+from dashboard.stepup import StepUp, is_large
 from dashboard.views import ActionView
 
 _PAYMENT = ("payment__search", "payment__metadata", "payment__billing_address", "payment__custom_fields")
@@ -76,13 +77,20 @@ class PaymentAction(PaymentMixin, ActionView):
         return f"This payment is {self.object.get_status_display().lower()}, not authorised. There is nothing to take or release."
 
 
-class PaymentRefund(PaymentAction):
-    """Give back what is left of a payment, or a part of it. One form makes one refund, however often it is sent."""
+class PaymentRefund(StepUp, PaymentAction):
+    """Give back what is left of a payment, or a part of it. One form makes one refund, however often it is sent.
+
+    A large one asks for the password when the sign-in is not fresh.
+    """
 
     permission = "billing.refund_payment"
     title = submit = "Refund payment"
     danger = True
     form_class = RefundForm
+    nothing = "No money moved."
+
+    def stepup_needed(self, data):
+        return is_large(data["amount"])
 
     def get_initial(self):
         return {"amount": refunds.refund_limits(self.object)[1], "form_key": secrets.token_hex(16)}

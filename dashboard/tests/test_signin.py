@@ -37,6 +37,14 @@ def sign_in_freshly(client, user):
     client.post("/accounts/reauthenticate/", {"password": PASSWORD})
 
 
+def make_stale(client, minutes=6):
+    """Let the session's sign-in be some minutes ago."""
+    session = client.session
+    for name in {"since", "confirmed"} & set(session.keys()):
+        session[name] -= minutes * 60
+    session.save()
+
+
 def test_a_stranger_is_sent_to_sign_in_and_back(client, alice):
     asked = client.get("/customers/")
 
@@ -235,7 +243,9 @@ def test_a_recovery_code_signs_in_once(client, alice):
 
 def test_switching_the_second_step_off_asks_for_the_password_again(client, alice):
     sign_in(client, alice.email)
+    client.get("/")
     TOTP.activate(alice, SECRET)
+    make_stale(client)
     asked = client.get("/accounts/2fa/totp/deactivate/")
     assert asked.url.startswith("/accounts/reauthenticate/")
     assert "Confirm it is you" in client.get(asked.url).text
