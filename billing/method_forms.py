@@ -6,8 +6,8 @@ No field takes a card number: one is typed on a gateway's own page, and the sand
 from django import forms
 from django.core.exceptions import ValidationError
 
-from billing.domain import charges, requests, vault
-from billing.gateways import GATEWAYS, about, gateway_for, gateways_for
+from billing.domain import charges, requests
+from billing.gateways import about, gateway_for, gateways_for
 from billing.gateways.sandbox.cards import find_card
 from dashboard.forms import CountryField, KitForm, MetadataField, MoneyField
 from dashboard.states import DomainError
@@ -152,9 +152,7 @@ class ChargeForm(Once):
         if not data.get("two_step") or not money or self.errors:
             return
         gateway = gateway_for(slug) if slug else gateways_for(self.livemode, money.currency)[0]
-        account = data["source"] and data["source"].type != "card"
-        if account or not gateway.capabilities.capture:
-            raise DomainError(f"This payment method cannot be authorised first. Take the payment in one step. {NO_MONEY}")
+        charges.refuse_two_steps(gateway, data["source"].type if data["source"] else "card")
 
     def _gateway(self, data):
         """The slug of the gateway that would charge; "" when the payer's page decides."""
@@ -165,10 +163,8 @@ class ChargeForm(Once):
 
 def why_not(method):
     """Why a method on file cannot be charged; "" when it can."""
-    if method.gateway not in GATEWAYS:
-        return f"{about(method.gateway).name}, which keeps {method}, is not connected any more. {NO_MONEY}"
     try:
-        vault.refuse_unchargeable(method)
+        charges.refuse_method(method)
     except DomainError as error:
         return str(error)
     return ""

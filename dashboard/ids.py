@@ -31,7 +31,7 @@ def new_hex():
 
 
 def bare(public_id):
-    """The 24 hex digits of a public id: the form one of the seed APIs calls `_id`."""
+    """The 24 hex digits of a public id: the form Paydock's API calls `_id`."""
     return public_id.rpartition("_")[2]
 
 

@@ -9,13 +9,20 @@ from urllib.parse import unquote_plus
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout
-from django.db import InternalError, OperationalError
+from django.contrib.sessions.exceptions import SessionInterrupted
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import HttpResponseRedirect
-from django.shortcuts import render
 from django.utils.cache import patch_cache_control
 from django.utils.http import escape_leading_slashes
 
+from dashboard import errors, events
+from dashboard.api.errors import answer, answer_for, problem
 from dashboard.card_numbers import find_card_number
+from dashboard.sessions import ADDRESS, AGENT, SEEN, SINCE
+from dashboard.text import clean_text
+
+API = "/api/"
 
 _request_id = ContextVar("request_id", default="-")
 SECURITY_HEADERS = {
@@ -40,9 +47,25 @@ class RequestId:
     def __call__(self, request):
         request.id = secrets.token_hex(6)
         _request_id.set(request.id)
-        response = self.get_response(request)
+        with events.acting(ip=address_of(request), request_id=request.id):  # of every event recorded on the way
+            response = self.get_response(request)
         response["X-Request-ID"] = request.id
         return response
+
+
+class ApiSpeaksJson:
+    """Whatever goes wrong below /api/, wherever it goes wrong, is told as the API tells errors: never as a page."""
+
+    KEPT = ("Allow", "Retry-After")
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        response = self.get_response(request)
+        if not request.path.startswith(API) or response.status_code < 400 or response["Content-Type"] == "application/json":
+            return response
+        return answer_for(response.status_code, {name: response[name] for name in self.KEPT if name in response})
 
 
 class SecurityHeaders:
@@ -60,6 +83,19 @@ class SecurityHeaders:
         return response
 
 
+class Sessions(SessionMiddleware):
+    """Django's own; a page that only reads is shown although the database takes no write for "last seen"."""
+
+    def process_response(self, request, response):
+        try:
+            return super().process_response(request, response)
+        except (SessionInterrupted, *errors.DATABASE) as error:
+            if not errors.is_database_trouble(error):
+                raise
+            logging.getLogger(__name__).warning("a session was not saved: %s", error)
+            return response if request.method in ("GET", "HEAD") else errors.database_trouble(request)
+
+
 class StaffSession:
     """Sets request.livemode from the session, and signs out a session that is too old or was left alone for a while."""
 
@@ -71,15 +107,30 @@ class StaffSession:
     def __call__(self, request):
         request.livemode = False
         if request.user.is_authenticated:
-            now, seen = int(time.time()), request.session.get("seen")
-            since = request.session.setdefault("since", now)
+            now, seen = int(time.time()), request.session.get(SEEN)
+            since = request.session.setdefault(SINCE, now)
             if now - since > settings.SESSION_COOKIE_AGE or (seen and now - seen > settings.SESSION_IDLE_SECONDS):
                 logout(request)
             else:
                 if not seen or now - seen > self.RENEW:
-                    request.session["seen"] = now
+                    request.session.update({SEEN: now, **_where_from(request)})
                 request.livemode = bool(request.session.get("livemode"))
         return self.get_response(request)
+
+
+def _where_from(request):
+    """What a person recognises a session of theirs by."""
+    return {ADDRESS: address_of(request), AGENT: clean_text(request.headers.get("User-Agent", ""), 300)}
+
+
+def address_of(request):
+    """The IP address a request comes from, as far as our own proxies vouch for it; empty when that cannot be told."""
+    try:
+        from allauth.account.adapter import get_adapter  # needs the apps; the log's filter is loaded before them
+
+        return get_adapter().get_client_ip(request)[:45]
+    except (PermissionDenied, ImproperlyConfigured):  # PROXIES says more than stand there
+        return ""
 
 
 class NoCardNumbersInAddresses:
@@ -100,6 +151,8 @@ class NoCardNumbersInAddresses:
                 del kept[name]
         if len(kept) == len(request.GET):
             return self.get_response(request)
+        if request.path.startswith(API):
+            return answer([problem("parameter_invalid", self.SENTENCE)], 400)
         messages.error(request, self.SENTENCE)
         path = escape_leading_slashes(request.path)
         return HttpResponseRedirect(f"{path}?{kept.urlencode()}" if kept else path)
@@ -115,9 +168,7 @@ class DatabaseTrouble:
         return self.get_response(request)
 
     def process_exception(self, request, exception):
-        if not isinstance(exception, (OperationalError, InternalError)):
+        if not isinstance(exception, errors.DATABASE):
             return None
         logging.getLogger(__name__).error("database trouble: %s", exception)
-        response = render(request, "503.html", status=503)
-        response["Retry-After"] = "5"
-        return response
+        return errors.database_trouble(request)

@@ -7,16 +7,18 @@ from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
-from django.db import connection
-from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.urls import NoReverseMatch, get_script_prefix, reverse
 from django.utils.functional import SimpleLazyObject
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
+from dashboard import second_step, team
 from dashboard.forms import KitForm
 from dashboard.permissions import PERMISSIONS
+from dashboard.sessions import sessions_of
+from dashboard.setting_up import steps_for
 from dashboard.templatetags.ui import Known, address_of
 from dashboard.views import FormView
 
@@ -62,6 +64,13 @@ NAV = [  # (group, entries): an entry whose URL does not exist is left out
             Entry("Sandbox log", "billing:sandbox_log", "code", "sandbox", "billing.view_sandbox"),
         ],
     ),
+    (
+        "Settings",
+        [
+            Entry("Team", "dashboard:team", "users-round", "team", "dashboard.manage_team", "m"),
+            Entry("API keys", "dashboard:api_keys", "key-round", "api_keys", "dashboard.manage_keys"),
+        ],
+    ),
 ]
 ACTIONS = [  # what the palette offers besides the menu
     Entry("Add a customer", "customers:new", "user-plus", "", "customers.add_customer"),
@@ -69,7 +78,12 @@ ACTIONS = [  # what the palette offers besides the menu
     Entry("New billing statement", "billing:statement_new", "receipt-text", "", "billing.change_statement"),
     Entry("New coupon", "billing:coupon_new", "ticket-percent", "", "billing.change_coupon"),
     Entry("Import customers", "customers:import_new", "upload", "", "customers.import_customer"),
+    Entry("Invite somebody", "dashboard:invite", "user-plus", "", "dashboard.manage_team"),
+    Entry("Create an API key", "dashboard:api_key_new", "key-round", "", "dashboard.manage_keys"),
+    Entry("Personal tokens", "dashboard:own_tokens", "key-round", "", "dashboard.own_tokens"),
     Entry("Profile and security", "dashboard:profile", "settings", "", "dashboard.view"),
+    Entry("Help", "dashboard:help", "circle-help", ""),
+    Entry("API reference", "dashboard:help_reference", "code", ""),
 ]
 
 
@@ -123,6 +137,7 @@ def shell(request):
         "menu": groups,
         "actions": SimpleLazyObject(lambda: open_to(user, ACTIONS)),
         "here": SimpleLazyObject(lambda: here(request.path, groups)),
+        "setting_up": SimpleLazyObject(lambda: steps_for(user)),
         "search_url": SimpleLazyObject(lambda: url_or_none("dashboard:search") or url_or_none("customers:customers") or "/"),
     }
 
@@ -198,10 +213,19 @@ class Profile(FormView):
         user = self.request.user
         return {"name": user.name, "shortcuts": user.shortcuts, "theme": self.request.COOKIES.get("theme", "system")}
 
-    def act(self, data):
+    def get_context_data(self, **kwargs):
         user = self.request.user
-        user.name, user.shortcuts, self.theme = data["name"], data["shortcuts"], data["theme"]
-        user.save(update_fields=["name", "shortcuts"])
+        return super().get_context_data(
+            sessions=sessions_of(self.request),
+            this_session=self.request.session.session_key,
+            steps=second_step.steps_of(user),
+            must_have_step=second_step.is_required(user),
+            **kwargs,
+        )
+
+    def act(self, data):
+        self.theme = data["theme"]
+        team.change_member(self.request.user, name=data["name"], shortcuts=data["shortcuts"], by=self.request.user)
         return "Your profile is saved."
 
     def post(self, request, *args, **kwargs):
@@ -212,12 +236,3 @@ class Profile(FormView):
 
     def get_success_url(self):
         return reverse("dashboard:profile")
-
-
-@login_not_required
-@require_safe
-def healthz(request):
-    """200 while this process reaches its database; what it cannot reach ends in DatabaseTrouble's 503."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-    return HttpResponse("ok\n", content_type="text/plain")

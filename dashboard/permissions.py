@@ -27,6 +27,8 @@ PERMISSIONS = {
     "dashboard.view_contact_data": KNOWS_CUSTOMERS,  # others see e-mail, phone and address lines masked
     "dashboard.export": frozenset({ADMIN, MANAGER, REPORTING}),
     "dashboard.manage_team": OWNS,
+    "dashboard.manage_keys": OWNS,  # secret keys of the API
+    "dashboard.own_tokens": EVERYONE,  # personal tokens: they do what their person may
     # customers
     "customers.view_customer": EVERYONE,
     "customers.add_customer": RUNS_BILLING,

@@ -7,7 +7,7 @@ import phonenumbers
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, NumberParseException, PhoneMetadata, PhoneNumber, PhoneNumberFormat
 
 LONGEST = 60  # characters somebody may use to write one number
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _TRUNK = re.compile(r"^(\+\d{1,3}[\s.-]*)(?:\(0\)|0)")
 
 
@@ -28,7 +28,7 @@ def parse(text, country=""):
 
 def _is_canonical(text):
     """Whether text is a valid number in E.164 already: a short way for imports, which hold many."""
-    if not _E164.fullmatch(text):
+    if not E164.fullmatch(text):
         return False
     code = _calling_code(text[1:4])
     national = text[1 + len(code) :]

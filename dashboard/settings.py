@@ -96,12 +96,17 @@ def secret_key(path):
             key = path.read_text().strip()
         except OSError as error:
             stop("SECRET_KEY", f"is not set, and the key file {path} cannot be used: {error.strerror}.")
-    return key if len(key) >= 32 else stop("SECRET_KEY", "is too short: use at least 32 characters.")
+    if len(key) < 32:
+        stop("SECRET_KEY", "is too short: use at least 32 characters.")
+    if len(set(key)) < 10 or key.startswith("django-insecure-"):
+        stop("SECRET_KEY", "can be guessed: use random characters, or leave it out and one is made.")
+    return key
 
 
 DATA_DIR = data_folder()
 DEBUG = flag("DEBUG")
 SECRET_KEY = secret_key(DATA_DIR / "secret_key")
+SECRET_KEY_FALLBACKS = os.environ.get("SECRET_KEY_FALLBACKS", "").replace(",", " ").split()  # keys there were before
 
 ADDR = env("ADDR", "127.0.0.1:8000", check=address, problem="use an address and a port, such as 127.0.0.1:8000.")
 BIND = address(ADDR)
@@ -113,9 +118,11 @@ SITE_URL = env(
     check=lambda v: urlsplit(v).scheme in ("http", "https") and urlsplit(v).hostname and urlsplit(v).port != 0,
     problem="use the address people open, such as https://billing.example.com.",
 ).rstrip("/")
-SECURE = SITE_URL.startswith("https://")
+SECURE = SITE_URL.startswith("https://")  # other people use it: a live installation
+if SECURE and DEBUG:
+    stop("DEBUG", "is on, and SITE_URL is an https address other people open: errors would show settings and data. Unset it.")
 ALLOWED_HOSTS = env("ALLOWED_HOSTS", f"{urlsplit(SITE_URL).hostname},localhost,127.0.0.1,[::1]").replace(" ", "").split(",")
-if "*" in ALLOWED_HOSTS and not DEBUG:
+if "*" in ALLOWED_HOSTS and not DEBUG:  # with DEBUG an https address was refused above
     stop("ALLOWED_HOSTS", "is '*': name the hosts this dashboard answers to.")
 CSRF_TRUSTED_ORIGINS = [f"https://{urlsplit(SITE_URL).netloc}"] if SECURE else []
 PROXIES = number("PROXIES", "0")  # how many proxies of ours stand in front and append to X-Forwarded-For
@@ -203,19 +210,22 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "dashboard.middleware.RequestId",
+    "dashboard.logs.AccessLog",
+    "dashboard.middleware.ApiSpeaksJson",
     "django.middleware.security.SecurityMiddleware",
     "dashboard.middleware.SecurityHeaders",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "dashboard.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "dashboard.middleware.StaffSession",
+    "dashboard.second_step.SecondStep",
     "dashboard.middleware.NoCardNumbersInAddresses",
     "dashboard.middleware.DatabaseTrouble",
 ]
@@ -256,6 +266,8 @@ AUTH_PASSWORD_VALIDATORS = [
         "OPTIONS": {"user_attributes": ("email", "name")},
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "dashboard.accounts.NoOwnNames"},
+    {"NAME": "dashboard.accounts.MostLength"},
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
@@ -273,10 +285,39 @@ ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = None
 MFA_ADAPTER = "dashboard.accounts.MFAAdapter"
 MFA_RECOVERY_CODES_SHOW_ONCE = True  # kept hashed
-MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_FORMS = {
+    "add_webauthn": "dashboard.passkeys.AddForm",
+    "authenticate_webauthn": "dashboard.passkeys.SecondStepForm",
+    "login_webauthn": "dashboard.passkeys.SignInForm",
+    "reauthenticate_webauthn": "dashboard.passkeys.ConfirmForm",
+}
+MFA_PASSKEY_LOGIN_ENABLED = True  # with the phone's or key's own lock instead of a password
 MFA_TOTP_ISSUER = "Counterfoil"
 ALLAUTH_TRUSTED_PROXY_COUNT = PROXIES
 
+ROLES = ("admin", "manager", "support", "reporting")
+
+
+def roles(text):
+    """Role names of a list such as admin,manager; all and none are words for it. LookupError for another name."""
+    names = {"all": ROLES, "none": ()}.get(text.lower(), tuple(name.strip().lower() for name in text.split(",")))
+    if set(names) - set(ROLES):
+        raise LookupError(text)
+    return names
+
+
+REQUIRE_SECOND_STEP = roles(
+    env(
+        "REQUIRE_SECOND_STEP",
+        "admin,manager" if SECURE else "none",
+        check=lambda v: roles(v) is not None,
+        problem="use all, none, or roles separated by commas: admin, manager, support, reporting.",
+    )
+)
+STEP_UP_REFUND = number("STEP_UP_REFUND", "100000")  # minor units of DEFAULT_CURRENCY; a larger refund asks who it is
+
+SESSION_ENGINE = "dashboard.sessions"
 SESSION_COOKIE_NAME = "__Host-session" if SECURE else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if SECURE else "csrf"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
@@ -301,7 +342,7 @@ SECURE_CSP = {
     "object-src": ["'none'"],
 }
 SECURE_SSL_REDIRECT = SECURE
-SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = 31536000 if SECURE else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SECURE and PROXIES else None
@@ -362,6 +403,8 @@ try:
         raise ValueError
 except ValueError:  # without the value: it may hold a password
     stop("MAIL_URL", "is not understood: use smtp://user:password@host:587, smtps://… or console:.")
+if SECURE and MAIL_URL.startswith("console:"):
+    stop("MAIL_URL", "is console:, and SITE_URL is an https address other people open: no mail would leave. Name a mail server.")
 MAILERS = {"default": mailer(urlsplit(MAIL_URL))}
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env(
     "MAIL_FROM",
@@ -380,23 +423,26 @@ SUBSCRIPTION_RETRY_DAYS = [  # after each failed charge of an invoice; with the 
         problem="use whole numbers of days from 1 to 90, separated by commas.",
     ).split(",")
 ]
+API_REQUESTS_PER_MINUTE = number("API_REQUESTS_PER_MINUTE", "1200", least=4)  # of one key; a quarter of them at once
 LOG_LEVEL = env(
-    "LOG_LEVEL", "WARNING", check="DEBUG INFO WARNING ERROR".split().__contains__, problem="use DEBUG, INFO, WARNING or ERROR."
+    "LOG_LEVEL",
+    "INFO" if SECURE else "WARNING",  # INFO holds a line for each request
+    check="DEBUG INFO WARNING ERROR".split().__contains__,
+    problem="use DEBUG, INFO, WARNING or ERROR.",
 )
+LOG_FORMAT = env("LOG_FORMAT", "json" if SECURE else "line", check=("line", "json").__contains__, problem="use line or json.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"request_id": {"()": "dashboard.middleware.RequestIdFilter"}},
-    "formatters": {
-        "line": {
-            "()": "dashboard.card_numbers.Formatter",
-            "format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s",
-        }
-    },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
+    "formatters": {"line": {"()": "dashboard.logs.Lines"}, "json": {"()": "dashboard.logs.JsonLines"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["request_id"]}},
     "loggers": {  # Django's own handlers would print lines a second time, and with what was searched for
         "django": {"handlers": []},
         "django.server": {"handlers": ["console"], "propagate": False},
+        "gunicorn.error": {"handlers": ["console"], "propagate": False},
+        "fontTools": {"level": "WARNING"},  # INFO is how long each table of a font takes
+        "fpdf": {"level": "WARNING"},
     },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
 }

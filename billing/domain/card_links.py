@@ -34,6 +34,25 @@ def gateways_saving(customer):
     return [g.slug for g in gateways_for(customer.livemode, customer.currency) if g.capabilities.save_card]
 
 
+def gateway_saving(customer, wanted=""):
+    """The slug of the gateway that saves a customer's methods: the wanted one, or else the preferred one.
+
+    Raises DomainError when there is none, or the wanted one does not.
+    """
+    slugs = gateways_saving(customer)
+    if wanted and wanted not in slugs:
+        raise DomainError(refusal_of(wanted, customer.currency))
+    if not slugs:
+        mode = "live" if customer.livemode else "test"
+        raise DomainError(f"No payment gateway of {mode} mode saves cards of customers billed in {customer.currency}.")
+    return wanted or slugs[0]
+
+
+def refusal_of(slug, currency):
+    """That a gateway saves no cards in a currency, in a sentence."""
+    return f"{about(slug).name} does not save cards of customers billed in {currency} in this mode. Nothing was created."
+
+
 def create_card_link(
     customer, *, gateway, by, expires_at=None, make_default=False, description="", by_staff=False, form_key=""
 ):  # fmt: skip
@@ -64,8 +83,7 @@ def _refuse_shape(link):
     if not SOONEST - SLACK <= link.expires_at - timezone.now() <= LATEST:
         raise DomainError(OUT_OF_BOUNDS)
     if link.gateway not in gateways_saving(link.customer):
-        name = about(link.gateway).name
-        raise DomainError(f"{name} does not save cards of customers billed in {link.currency} in this mode. Nothing was created.")
+        raise DomainError(refusal_of(link.gateway, link.currency))
 
 
 @transaction.atomic

@@ -4,7 +4,7 @@ from django.db import transaction
 
 from billing.domain import attempts, payables, payments, vault
 from billing.domain.once import made_before, make_once
-from billing.gateways import gateway_for
+from billing.gateways import GATEWAYS, about, gateway_for
 from billing.gateways.base import ChargeRequest, Declined
 from billing.models import Attempt, Payment
 from customers.domain import refuse_archived
@@ -27,7 +27,7 @@ def charge(customer, *, amount, currency, by, form_key, method=None, **fields):
     method = method or vault.default_method(customer)
     if not method or method.customer_id != customer.pk:
         raise DomainError(f"{customer} {NO_METHOD}")
-    vault.refuse_unchargeable(method)
+    refuse_method(method, capture=fields.get("capture", True))
     refuse_amount(gateway_for(method.gateway), amount, currency)
     return charge_method(
         customer,
@@ -41,6 +41,21 @@ def charge(customer, *, amount, currency, by, form_key, method=None, **fields):
         **method.told,
         **fields,
     )
+
+
+def refuse_method(method, *, capture=True):
+    """Raise DomainError for a method that cannot be charged, or not authorised first where `capture` is to wait."""
+    if method.gateway not in GATEWAYS:
+        raise DomainError(f"{about(method.gateway).name}, which keeps {method}, is not connected any more. No money moved.")
+    vault.refuse_unchargeable(method)
+    if not capture:
+        refuse_two_steps(gateway_for(method.gateway), method.type)
+
+
+def refuse_two_steps(gateway, method_type="card"):
+    """Raise DomainError for what cannot be authorised now and captured later."""
+    if method_type != "card" or not gateway.capabilities.capture:
+        raise DomainError("This payment method cannot be authorised first. Take the payment in one step. No money moved.")
 
 
 def refuse_amount(gateway, amount, currency):
@@ -64,6 +79,7 @@ def charge_method(
     by,
     form_key,
     method_type="card",
+    product_type="",
     description="",
     statement=None,
     capture=True,
@@ -77,7 +93,7 @@ def charge_method(
     payment = Payment(
         livemode=customer.livemode,
         customer=customer,
-        product_type=payables.statement_product(statement) if statement else Payment.Product.TERMINAL,
+        product_type=payables.statement_product(statement) if statement else product_type or Payment.Product.TERMINAL,
         statement=statement,
         amount=amount,
         currency=currency,

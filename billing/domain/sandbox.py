@@ -3,6 +3,7 @@
 from django.db import transaction
 
 from billing.domain import charges, webhooks
+from billing.gateways import gateway_for
 from billing.gateways.sandbox import bank, deliveries
 from billing.models import Payment
 from customers.domain import refuse_archived
@@ -42,6 +43,7 @@ def charge_test_card(customer, card, *, amount, currency, by, form_key, save=Fal
     if customer.livemode:
         raise DomainError("Test cards work in test mode alone. No money moved.")
     refuse_archived(customer)
+    charges.refuse_amount(gateway_for("sandbox"), amount, currency)
     summary = bank.tokenize(card, reference=customer.pk if save else "")
     told = {"method_type": summary.type, "method_brand": summary.brand, "method_last4": summary.last4, "method_bin": summary.bin}
     about = {"gateway": "sandbox", "token": summary.token, **told}

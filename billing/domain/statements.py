@@ -91,10 +91,18 @@ def _refuse_coupon(statement, subtotal=None):
 
 
 def make_lines(statement, lines):
-    """Unsaved line items of a statement, checked."""
+    """Unsaved line items of a statement, checked. A line that has a fourth part keeps or gets that as its ID."""
     items = [
-        LineItem(statement=statement, position=n, description=text, quantity=quantity, unit_price=price, amount=quantity * price)
-        for n, (text, quantity, price) in enumerate(lines, start=1)
+        LineItem(
+            statement=statement,
+            position=n,
+            description=text,
+            quantity=quantity,
+            unit_price=price,
+            amount=quantity * price,
+            **({"id": pk[0]} if pk else {}),
+        )
+        for n, (text, quantity, price, *pk) in enumerate(lines, start=1)
     ]
     if len(items) > MOST_LINES:
         raise DomainError(f"A statement has at most {MOST_LINES} lines. Put the rest on another one.")
@@ -176,8 +184,9 @@ def _changes(statement, fields):
 
 
 def _save_draft(current, items, version, by, changes):
-    current.lines.all().delete()
-    LineItem.objects.bulk_create(items)
+    if "lines" in changes:
+        current.lines.all().delete()
+        LineItem.objects.bulk_create(items)
     _save_version(current.derive(items), version, [*EDITABLE, *_AMOUNTS, "search"])
     events.record("billing_statement.updated", current, by=by, changes=changes)
     return current

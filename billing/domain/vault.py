@@ -36,16 +36,19 @@ def gateway_customer(customer, slug):
 
 # --- keeping ---------------------------------------------------------------------------------------------
 @transaction.atomic
-def keep_method(customer, *, gateway, summary, by, make_default=False):
+def keep_method(customer, *, gateway, summary, by, make_default=False, **told):
     """Put a method a gateway saved on file: `summary` is a MethodSummary with its token. The same token is one method.
 
-    The customer's first active method becomes the default by itself (C15). Raises DomainError when the gateway told
-    too little to show it: R-33 and R-34 name what a card and a wallet account must have.
+    `told` are columns the merchant knows and the gateway does not say: an address, a bank's name. The customer's first
+    active method becomes the default by itself (C15). Raises DomainError when the gateway told too little to show it:
+    R-33 and R-34 name what a card and a wallet account must have; and when it is on file with another customer.
     """
     Customer.objects.select_for_update(no_key=True).get(pk=customer.pk)
     if found := PaymentMethod.objects.filter(gateway=gateway, gateway_token=summary.token).first():
+        if found.customer_id != customer.pk:
+            raise DomainError("This payment method is on file with another customer. Nothing was saved.")
         return found
-    columns = columns_of(summary)
+    columns = columns_of(summary) | told
     others = PaymentMethod.objects.filter(customer=customer, is_default=True)
     if make_default:
         others.update(is_default=False)

@@ -281,6 +281,12 @@ class Gateway(Protocol):
     def cancel(self, kind: str, remote_id: str, *, key: str) -> "Snapshot | PaymentResult":
         """Close an open checkout, or release an authorised payment. One that is paid stays paid: look at the answer."""
 
+    def find_method(self, token: str) -> MethodSummary:
+        """What a token stands for. Changes nothing. Rejected for one that is unknown, Declined for a method nobody keeps."""
+
+    def attach_method(self, token: str, customer: str, *, key: str) -> MethodSummary:
+        """Save the method of a token for a customer of the gateway's. Rejected for another customer's, Declined as above."""
+
     def detach_method(self, token: str, *, key: str) -> None:
         """Forget a saved method. One that is gone already is no error."""
 

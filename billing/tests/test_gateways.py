@@ -86,7 +86,7 @@ def test_every_gateway_has_the_operations_of_the_interface(slug):
     gateway = gateway_for(slug)
     operations = [n for n, f in vars(Gateway).items() if inspect.isfunction(f) and not n.startswith("_")]
 
-    assert len(operations) == 9
+    assert len(operations) == 11
     for name in operations:
         wanted = list(inspect.signature(getattr(Gateway, name)).parameters)[1:]
         assert list(inspect.signature(getattr(gateway, name)).parameters) == wanted

@@ -10,12 +10,15 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 from django.db import connection
+from django.test import Client
 from django.urls import get_resolver, reverse
+from django.utils import timezone
 
 from dashboard.permissions import PERMISSIONS, Role
 
 EVERYONE_OUTSIDE = {  # strangers are answered: liveness, the sign-in, the payer's pages
     "healthz",
+    "readyz",
     "theme/",
     "accounts/login/",
     "accounts/signup/",
@@ -26,6 +29,8 @@ EVERYONE_OUTSIDE = {  # strangers are answered: liveness, the sign-in, the payer
     "accounts/password/reset/key/done/",
     r"accounts/^password/reset/key/(?P<uidb36>[0-9a-z_]+)-(?P<key>.+)/$",
     "accounts/2fa/authenticate/",
+    "accounts/2fa/passkeys/sign-in/",
+    "invitation/<slug:token>/",  # the token says who it is
     "admin/login/",  # leads on to ours
     "pay/checkout/<slug:token>/",
     "pay/checkout/<slug:token>/receipt/<id:payment>/",
@@ -48,13 +53,18 @@ ANYONE_SIGNED_IN = {  # one's own session and sign-in
     "accounts/reauthenticate/",
     "accounts/2fa/",
     "accounts/2fa/reauthenticate/",
+    "accounts/2fa/passkeys/add/",
+    "accounts/2fa/passkeys/<int:number>/remove/",
+    "accounts/2fa/passkeys/confirm/",
     "accounts/2fa/totp/activate/",
     "accounts/2fa/totp/deactivate/",
     "accounts/2fa/recovery-codes/",
     "accounts/2fa/recovery-codes/generate/",
     "accounts/2fa/recovery-codes/download/",
 }
+API = "api/v1/"  # its operations have a walk of their own (test_api_roles.py): a path of it has several, one for each verb
 SUPPORT, TEAM = "dashboard.view_contact_data", "dashboard.manage_team"  # what the admin asks for
+ADMIN_OF = {"user": TEAM, "apikey": "dashboard.manage_keys", "idempotencykey": "dashboard.manage_keys"}
 QUERY = {"lists/views/new/": "list=customers:customers"}
 DATA = {"lists/columns/": {"list": "customers:customers"}}
 
@@ -80,7 +90,7 @@ class Route:
         if self.path in ANYONE_SIGNED_IN:
             return ""
         if self.path.startswith("admin/"):
-            return TEAM if self.path.startswith("admin/dashboard/user/") else SUPPORT
+            return ADMIN_OF.get(self.path.removeprefix("admin/dashboard/").partition("/")[0], SUPPORT)
         found = getattr(self.view_class, "permission", None)
         if found not in PERMISSIONS:
             raise KeyError(f"{self.path or '/'} ({self.name}) has no row: give its view a permission, or list it in routes.py.")
@@ -105,8 +115,8 @@ class Route:
 
 
 def routes():
-    """All routes, the admin's included."""
-    return list(_walk(get_resolver().url_patterns, "", ""))
+    """All routes, the admin's included; but for the API's."""
+    return [route for route in _walk(get_resolver().url_patterns, "", "") if not route.path.startswith(API)]
 
 
 def _walk(patterns, path, namespace):
@@ -125,6 +135,12 @@ def argument(route, name, world):
         return getattr(world, f"{'bill' if 'bill' in route.path else 'paid'}_{name}")
     if route.path.startswith("pay/card/"):
         return world.card_token
+    if route.path.startswith("invitation/"):
+        return world.invitation_token
+    if "sessions/<id:pk>" in route.path and name == "pk":
+        return world.session
+    if name == "topic":
+        return "customers"
     if name in ("customer", "token", "attempt", "uidb36", "key", "app_label", "url", "content_type_id", "gateway"):
         return getattr(world, name)
     if route.path.startswith("admin/"):
@@ -137,7 +153,13 @@ def argument(route, name, world):
 
 KINDS = [  # the first word found in a path says what its pk is
     ("lists/views/", "view"),
+    ("api-keys/", "apikey"),
+    ("profile/tokens/", "apikey"),
+    ("team/invitations/", "invitation"),
+    ("team/", "colleague"),
+    ("passkeys/", "passkey"),
     ("outbox/", "mail"),
+    ("activity/", "event"),
     ("sandbox/checkout/", "sandbox_checkout"),
     ("sandbox/authenticate/", "sandbox_charge"),
     ("sandbox-log/messages/", "sandbox_message"),
@@ -182,8 +204,11 @@ def make_world(by):
         submit_card,
     )
     from customers.tests.factories import make_address, make_comment, make_customer
+    from dashboard.api.keys import create_key
+    from dashboard.api_models import IdempotencyKey
     from dashboard.imports import runs
-    from dashboard.models import Event, Mail, SavedView
+    from dashboard.invitations import invite
+    from dashboard.models import Event, Mail, SavedView, Session, User
 
     customer = make_customer(by=by, email="walk@example.com", phone="+639175550123", metadata={"crm": "walk-77"})
     request = make_request(customer, by=by)
@@ -203,8 +228,15 @@ def make_world(by):
     upload = io.BytesIO(b"name,email\nAna,ana@example.com\n")
     upload.name, upload.size = "walk.csv", 31
     run = runs.start_import(upload, importer="customers", livemode=False, by=by)
+    colleague = User.objects.create_user("colleague@example.com", role="support", name="Colin")
+    Client().force_login(colleague)
+    Session.objects.filter(user=colleague).update(seen_at=timezone.now())
+    invitation = invite(email="invited@example.com", name="Ivy", role="support", by=by)
     view = SavedView.objects.create(list="customers:customers", name="Walk", owner=by, livemode=False, shared=True)
+    key, _secret = create_key(name="Walk", livemode=False, scopes=["read"], by=by)
     return SimpleNamespace(
+        apikey=key.pk,
+        idempotencykey=IdempotencyKey.objects.create(owner=key.pk, livemode=False, key="walk-1", fingerprint="0" * 64).pk,
         customer=customer.pk,
         address=make_address(customer, by=by).pk,
         comment=make_comment(customer, by=by).pk,
@@ -212,12 +244,19 @@ def make_world(by):
         view=view.pk,
         mail=Mail.objects.get(object_id=paid.payments.get().pk).pk,
         user=by.pk,
+        colleague=colleague.pk,
+        session=colleague.sessions.get().ref,
+        passkey=1,
+        invitation=invitation.pk,
+        invitation_token=invitation.token,
         event=Event.objects.latest().pk,
         billingstatement=statement.pk,
+        lineitem=statement.lines.first().pk,
         subscription=billed.pk,
         invoice=billed.invoices.get().pk,
         payment=payment.pk,
-        paymentmethod=make_method(customer, by=by).pk,
+        paymentmethod=(method := make_method(customer, by=by)).pk,
+        vault_token=method.vault_token,
         refund=refund.pk,
         balanceentry=refund.balance_entries.get().pk,
         dispute=make_dispute(payment).pk,

@@ -1,6 +1,7 @@
 """The environment goes in, checked values come out, and a bad one stops the start by name."""
 
 import os
+import re
 import runpy
 import stat
 import subprocess
@@ -50,16 +51,19 @@ BAD = {
     "DEFAULT_COUNTRY": ["ZZ", "us", "USA"],
     "DEFAULT_CURRENCY": ["ZZZ", "usd", "XXX", "dollars"],
     "IMPORT_MAX_MB": ["-1", "1.5"],
+    "LOG_FORMAT": ["xml"],
     "LOG_LEVEL": ["LOUD"],
     "MAIL_FROM": ["the shop"],
     "MAIL_URL": ["http://mail.example.com", "smtp://", "smtp://mail.example.com:port"],
     "MERCHANT_EMAIL": ["the shop"],
     "MERCHANT_NAME": ["x" * 101],
     "PROXIES": ["two", "-1"],
+    "REQUIRE_SECOND_STEP": ["owner", "admin,", "admin;manager"],
     "SAMPLE": ["perhaps"],
-    "SECRET_KEY": ["short"],
+    "SECRET_KEY": ["short", "a" * 60, "django-insecure-0123456789abcdefghijklmnopqrstuvwxyz"],
     "SESSION_IDLE_MINUTES": ["0", "an hour"],
     "SITE_URL": ["billing.example.com", "ftp://example.com", "https://", "http://example.com:port"],
+    "STEP_UP_REFUND": ["-1", "a lot", "10.50"],
     "TIME_ZONE": ["Mars/Base", "../../etc/passwd", "/etc/localtime"],
     "WEB_THREADS": ["0"],
     "WEB_WORKERS": ["0", "²"],
@@ -88,6 +92,32 @@ def test_a_bad_value_ends_the_command_with_exit_code_1(tmp_path):
     assert (ended.returncode, ended.stderr) == (1, "TIME_ZONE is 'Mars/Base': use a name such as Asia/Manila.\n")
 
 
+LIVE = {"SITE_URL": "https://billing.example.com", "MAIL_URL": "smtp://mail.example.com", "PROXIES": "1"}
+UNFIT = [("DEBUG", "1"), ("MAIL_URL", "console:"), ("MAIL_URL", ""), ("ALLOWED_HOSTS", "*"), ("SECRET_KEY", "k" * 50)]
+
+
+@pytest.mark.parametrize("name, value", UNFIT)
+def test_a_live_installation_does_not_start_with_what_is_for_ones_own_machine_only(tmp_path, name, value):
+    environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path), **LIVE}
+    command = [sys.executable, "manage.py", "help"]
+
+    sound = subprocess.run(command, cwd=BASE_DIR, env=environment, capture_output=True, text=True)
+    ended = subprocess.run(command, cwd=BASE_DIR, env=environment | {name: value}, capture_output=True, text=True)
+
+    assert sound.returncode == 0, sound.stderr
+    assert ended.returncode == 1
+    assert re.fullmatch(rf"{name} [^\n]+\.\n", ended.stderr)
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_live_installation_logs_json_with_a_line_for_each_request(load):
+    live, own = load(**LIVE), load()
+
+    assert (live["LOG_FORMAT"], live["LOG_LEVEL"]) == ("json", "INFO")
+    assert (own["LOG_FORMAT"], own["LOG_LEVEL"]) == ("line", "WARNING")
+    assert load(**LIVE, LOG_FORMAT="line")["LOGGING"]["handlers"]["console"]["formatter"] == "line"
+
+
 @pytest.mark.parametrize("name", ["DATABASE_URL", "MAIL_URL"])
 def test_a_bad_address_with_a_password_in_it_is_not_printed(load, name):
     with pytest.raises(SystemExit) as stopped:
@@ -110,7 +140,7 @@ def test_nothing_set_gives_a_private_installation_on_this_machine(load, tmp_path
 
 
 def test_an_https_site_gets_host_bound_cookies_and_hsts(load):
-    found = load(SITE_URL="https://billing.example.com/")
+    found = load(SITE_URL="https://billing.example.com/", MAIL_URL="smtp://mail.example.com")
 
     assert found["SITE_URL"] == "https://billing.example.com"
     assert found["CSRF_TRUSTED_ORIGINS"] == ["https://billing.example.com"]
@@ -202,8 +232,6 @@ SOUND = {
 @pytest.mark.parametrize(
     "wrong, warning",
     [
-        ({"DEBUG": True}, "dashboard.W001"),
-        ({"MAIL_URL": "console:"}, "dashboard.W002"),
         ({"PROXIES": 0}, "dashboard.W003"),
         ({"MERCHANT_EMAIL": "billing@example.com"}, "dashboard.W004"),
         ({"SECURE": False, "SITE_URL": "http://billing.example.com"}, "dashboard.W005"),
@@ -229,6 +257,31 @@ def test_a_key_file_others_can_read_is_a_warning(tmp_path):
     assert "dashboard.W006" in warnings(**SOUND, DATA_DIR=tmp_path)
 
 
+def test_a_superuser_role_is_a_risk_of_a_public_site(db, settings):
+    from django.db import connection
+
+    settings.SECURE = True
+    found = {e.id for e in checks.check_modest_role(None, databases=["default"])}
+    with connection.cursor() as cursor:
+        query = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
+        superuser = connection.vendor == "postgresql" and (cursor.execute(query), cursor.fetchone())[1] == (True,)
+
+    assert found == ({"dashboard.W008"} if superuser else set())
+    settings.SECURE = False
+    assert checks.check_modest_role(None, databases=["default"]) == []
+
+
+def test_a_sandbox_that_takes_live_payments_stops_the_start(monkeypatch):
+    from dataclasses import replace
+
+    from billing.gateways.sandbox.gateway import SandboxGateway
+
+    assert "billing.E001" not in warnings(**SOUND)
+    monkeypatch.setattr(SandboxGateway, "capabilities", replace(SandboxGateway.capabilities, livemode=True))
+
+    assert "billing.E001" in warnings(**SOUND)
+
+
 def test_a_postgresql_that_may_forget_payments_is_an_error_on_a_public_site(db, settings):
     from django.db import connection
 
@@ -238,3 +291,17 @@ def test_a_postgresql_that_may_forget_payments_is_an_error_on_a_public_site(db, 
         forgets = connection.vendor == "postgresql" and (cursor.execute("SHOW fsync"), cursor.fetchone())[1] == ("off",)
 
     assert found == ({"dashboard.E001"} if forgets else set())
+
+
+@pytest.mark.parametrize(
+    "given, roles",
+    [
+        ({}, ()),
+        ({"SITE_URL": "https://billing.example.com"}, ("admin", "manager")),
+        ({"SITE_URL": "https://billing.example.com", "REQUIRE_SECOND_STEP": "none"}, ()),
+        ({"REQUIRE_SECOND_STEP": "all"}, ("admin", "manager", "support", "reporting")),
+        ({"REQUIRE_SECOND_STEP": "admin, Support"}, ("admin", "support")),
+    ],
+)
+def test_a_second_step_is_required_of_admins_and_managers_once_the_dashboard_is_on_https(load, given, roles):
+    assert load(**given, MAIL_URL="smtp://mail.example.com")["REQUIRE_SECOND_STEP"] == roles

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from billing.gateways.base import CheckoutMode, Kind
 from billing.gateways.sandbox import answers, charges, deliveries
+from billing.gateways.sandbox.calls import once
 from billing.gateways.sandbox.cards import Trait
 from billing.gateways.sandbox.deliveries import announce
 from billing.gateways.sandbox.models import (
@@ -72,13 +73,19 @@ def _complete(checkout, charge):
     charges.save_method(checkout, charge)
 
 
-def tokenize(card, reference=""):
+def tokenize(card, reference="", *, key=""):
     """Save a listed test card without a page, as a company's own form in a browser would. Returns its MethodSummary.
 
-    `reference` is our customer's id: with one, the method is saved for that customer.
+    `reference` is our customer's id: with one, the method is saved for that customer. The same key saves once.
     """
     owner = SandboxCustomer.objects.get_or_create(reference=reference)[0] if reference else None
-    method = SandboxMethod.objects.create(customer=owner, **{name: getattr(card, name) for name in charges.CARD})
+    columns = {name: getattr(card, name) for name in charges.CARD}
+
+    def make():
+        return {"token": SandboxMethod.objects.create(customer=owner, **columns).pk}
+
+    made = once("tokenize", key, {"reference": reference, "method": columns}, make) if key else make()
+    method = SandboxMethod.objects.get(pk=made["token"])
     return answers.method(method, method)
 
 

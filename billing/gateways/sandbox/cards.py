@@ -66,6 +66,8 @@ class TestCard:
 
     @property
     def fingerprint(self):
+        if not self.number:
+            return ""
         return salted_hmac("billing.gateways.sandbox.cards", self.number, algorithm="sha256").hexdigest()[:16]
 
     @property
@@ -120,6 +122,7 @@ ACCOUNTS = [
     TestCard("000123456789", "testbank", "Bank debit, succeeds a minute later", trait=Trait.DEBIT, **_DEBIT),
     TestCard("000111111116", "testbank", "Bank debit, fails a minute later", trait=Trait.DEBIT_FAILS, **_DEBIT),
 ]
+WALLET = TestCard("", "wallet", "Wallet account, succeeds", funding="", type="checkout")  # has no number to type
 _BY_NUMBER = {card.number: card for card in [*CARDS, *ACCOUNTS]}
 
 

@@ -1,12 +1,13 @@
 """Charges, captures and refunds inside the sandbox. Every function runs in its caller's transaction."""
 
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
-from billing.gateways.base import CheckoutMode, Kind, Rejected
-from billing.gateways.sandbox.cards import FAILURES, Trait
+from billing.gateways.base import CheckoutMode, Declined, Kind, Rejected
+from billing.gateways.sandbox import answers
+from billing.gateways.sandbox.cards import FAILURES, Trait, failure_of
 from billing.gateways.sandbox.deliveries import announce
-from billing.gateways.sandbox.models import SandboxCharge, SandboxDispute, SandboxMethod, SandboxRefund
+from billing.gateways.sandbox.models import SandboxCharge, SandboxCustomer, SandboxDispute, SandboxMethod, SandboxRefund
 
 Status = SandboxCharge.Status
 CARD = ("type", "brand", "last4", "funding", "bin", "fingerprint", "trait")
@@ -79,9 +80,7 @@ def save_method(checkout, charge):
 # --- what the gateway's calls do ---------------------------------------------------------------------------
 def charge_saved(request):
     """Charge a saved method without the payer."""
-    method = SandboxMethod.objects.filter(pk=request.token, detached_at=None).first()
-    if not method:
-        raise Rejected("The sandbox has no such saved method. It was removed, or never saved.")
+    method = _method(request.token)
     if method.type == "bank_account" and not request.capture:
         raise Rejected("A bank debit cannot be authorised first and captured later.")
     charge = start_charge(
@@ -94,6 +93,30 @@ def charge_saved(request):
     )
     tell(charge, charge.status)
     return {"remote_id": charge.pk}
+
+
+def _method(token):
+    method = SandboxMethod.objects.filter(pk=token, detached_at=None).first()
+    if not method:
+        raise Rejected("The sandbox has no such saved method. It was removed, or never saved.")
+    return method
+
+
+def summary_of(token):
+    """The MethodSummary of a token. Declined for a card no bank lets be saved."""
+    method = _method(token)
+    if method.failure:
+        raise Declined(failure_of(method.failure))
+    return answers.method(method, method)
+
+
+def attach(token, customer):
+    """Save the method of a token for a customer; twice is once."""
+    summary_of(token)
+    free = SandboxMethod.objects.filter(Q(customer=None) | Q(customer=customer), pk=token)
+    if not SandboxCustomer.objects.filter(pk=customer).exists() or not free.update(customer=customer):
+        raise Rejected("The sandbox keeps this method for another customer.")
+    return {"token": token}
 
 
 def capture_charge(remote_id, amount):

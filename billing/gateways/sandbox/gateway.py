@@ -98,6 +98,16 @@ class SandboxGateway:
             return answers.payment(_find(SandboxCharge, remote_id))
         raise Rejected("A refund cannot be canceled.")
 
+    def find_method(self, token):
+        """What a token stands for. Rejected for one the sandbox does not have, Declined for a card that cannot be saved."""
+        return charges.summary_of(token)
+
+    def attach_method(self, token, customer, *, key):
+        """Save the method of a token for a customer. Rejected for another customer's, Declined as above."""
+        body = {"token": token, "customer": customer}
+        once("attach_method", key, body, lambda: charges.attach(token, customer))
+        return charges.summary_of(token)
+
     def detach_method(self, token, *, key):
         """Forget a saved method. One that is gone already is no error."""
         once("detach_method", key, {"token": token}, lambda: charges.detach(token))
