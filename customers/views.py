@@ -27,6 +27,7 @@ class CustomerList(ListView):
     table_class = CustomerTable
     filterset_class = CustomerFilter
     list_name = "customers:customers"
+    help_topic = "customers"
     audited = settled = True
     export_name = "customers"
     noun, plural = "customer", "customers"

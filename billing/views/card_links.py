@@ -34,6 +34,7 @@ class CardLinkList(RecordList):
     table_class = CardLinkTable
     filterset_class = CardLinkFilter
     list_name = "billing:card_links"
+    help_topic = "collect"
     export_name = "card-tokenization-links"
     noun, plural = "link", "links"
     search_hint = "Customer, message"

@@ -55,6 +55,7 @@ class RequestList(RecordList):
     table_class = RequestTable
     filterset_class = RequestFilter
     list_name = "billing:requests"
+    help_topic = "collect"
     export_name = "payment-requests"
     noun, plural = "payment request", "payment requests"
     search_hint = "Description, customer, reference"

@@ -35,6 +35,7 @@ class StatementList(RecordList):
     table_class = StatementTable
     filterset_class = StatementFilter
     list_name = "billing:statements"
+    help_topic = "statements"
     export_name = "statements"
     exact = "number"
     noun, plural = "statement", "statements"

@@ -31,6 +31,7 @@ class SubscriptionList(RecordList):
     table_class = SubscriptionTable
     filterset_class = SubscriptionFilter
     list_name = "billing:subscriptions"
+    help_topic = "collect"
     export_name = "subscriptions"
     noun, plural = "subscription", "subscriptions"
     search_hint = "Name, customer, email"

@@ -3,6 +3,7 @@
 The functions return safe HTML; whatever a person may have typed is escaped in them.
 """
 
+import json
 import re
 from functools import cache, lru_cache
 from html import escape as escape_text
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from django import template
 from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
 from django.template.loader import render_to_string
 from django.urls import get_script_prefix, reverse
 from django.utils import timezone
@@ -338,3 +340,9 @@ def address_block(context, address):
     if not context["user"].has_perm("dashboard.view_contact_data"):
         lines = [HIDDEN, *[part for part in (address.city, country_name(address.country)) if part]]
     return mark_safe("<br>".join(escape(line) for line in lines))
+
+
+@register.simple_tag
+def as_json(value):
+    """data-options="{% as_json options %}": for a script to read. Escaped like any text."""
+    return json.dumps(value, cls=DjangoJSONEncoder)

@@ -4,8 +4,13 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.one_database
+
+
 ROOT = Path(__file__).resolve().parents[2]
-REQUIREMENTS = [f"R-{n}" for n in range(1, 63)]
+REQUIREMENTS = [f"R-{n}" for n in range(1, 69)]
 ROW = re.compile(r"\| (R-\d+) \| (.*?) \| (.*?) \| (.*?) \|$")
 TEST = re.compile(r"`([\w/]+\.py)::(test_\w+)`")
 

@@ -38,6 +38,7 @@ class ListView(ModeMixin, TemplateView):
     import_name = ""  # URL name and permission of the page that imports such rows
     import_permission = ""
     empty_text = ""
+    help_topic = ""  # the help page about such rows
 
     def get(self, request, *args, **kwargs):
         if request.GET.get("format") == "csv":
