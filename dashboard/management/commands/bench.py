@@ -4,10 +4,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from dashboard import first_start
-from dashboard.bench import data, details, exports, imports, lists, report, search
+from dashboard.bench import data, details, exports, http, imports, lists, report, search
 from dashboard.bench.databases import Databases
 
-PARTS = {"list": lists, "details": details, "search": search, "export": exports, "import": imports}
+PARTS = {"list": lists, "details": details, "search": search, "api": http, "export": exports, "import": imports}
 EMPTY = "empty"
 
 
