@@ -8,12 +8,13 @@ from allauth.account.forms import LoginForm, ResetPasswordForm
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.base import views as mfa
+from allauth.mfa.totp.forms import ActivateTOTPForm
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.urls import reverse
 
 from dashboard import doors, events, passkeys, stepup, team
-from dashboard.forms import without_card_numbers
+from dashboard.forms import NoCardNumber
 
 NOTED = {  # what allauth mails its owner about -> what happened, as an event
     "mfa/email/totp_activated": "user.second_step_added",
@@ -104,23 +105,16 @@ class MFAAdapter(DefaultMFAAdapter):
         return "Passkey"
 
 
-class NoCardNumber:
-    """An address that holds a card number is not an address: its box comes back empty."""
-
-    box = "email"
-
-    def full_clean(self):
-        if self.is_bound:
-            self.data = without_card_numbers(self.data, self.box)
-        super().full_clean()
-
-
 class SignIn(NoCardNumber, LoginForm):
     box = "login"
 
 
 class ForgotPassword(NoCardNumber, ResetPasswordForm):
-    pass
+    box = "email"
+
+
+class ActivateCodes(NoCardNumber, ActivateTOTPForm):
+    box = "code"
 
 
 class Logout(account.LogoutView):

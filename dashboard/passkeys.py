@@ -11,6 +11,7 @@ from django.shortcuts import redirect
 from django.urls import reverse_lazy
 
 from dashboard import second_step, stepup
+from dashboard.forms import NoCardNumber
 
 NOT_READ = "This passkey's answer could not be used. Try again, or use another way to sign in."
 NEEDED = "Your role needs a second step. Set up another one first, then remove this."
@@ -27,7 +28,9 @@ def told_calmly():
         raise ValidationError(NOT_READ, code="malformed") from None
 
 
-class AddForm(forms.AddWebAuthnForm):
+class AddForm(NoCardNumber, forms.AddWebAuthnForm):
+    box = "name"
+
     def clean(self):
         with told_calmly():
             return super().clean()

@@ -287,6 +287,7 @@ MFA_ADAPTER = "dashboard.accounts.MFAAdapter"
 MFA_RECOVERY_CODES_SHOW_ONCE = True  # kept hashed
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_FORMS = {
+    "activate_totp": "dashboard.accounts.ActivateCodes",
     "add_webauthn": "dashboard.passkeys.AddForm",
     "authenticate_webauthn": "dashboard.passkeys.SecondStepForm",
     "login_webauthn": "dashboard.passkeys.SignInForm",

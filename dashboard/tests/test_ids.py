@@ -118,7 +118,9 @@ def test_the_field_survives_a_migration():
 def test_every_record_of_ours_has_such_an_id_and_its_own_prefix():
     from django.apps import apps
 
-    ours = [m for m in apps.get_models() if m._meta.app_label in ("dashboard", "customers", "billing")]
+    inner = ("bucket", "session", "eventseal", "sealedevent")  # nobody is ever told their keys
+    models = [m for m in apps.get_models() if m._meta.app_label in ("dashboard", "customers", "billing")]
+    ours = [m for m in models if m._meta.model_name not in inner]
     prefixes = [m._meta.pk.prefix for m in ours if isinstance(m._meta.pk, PublicIdField)]
 
     assert len(prefixes) == len(ours) > 8
