@@ -10,6 +10,7 @@ from django.http import Http404
 from ninja import NinjaAPI, Router, Schema
 from ninja.errors import HttpError, ValidationError
 from ninja.parser import Parser
+from ninja.renderers import JSONRenderer
 from ninja.security import HttpBearer
 
 from dashboard.api import callers, idempotency
@@ -70,6 +71,12 @@ class ApiKeyAuth(HttpBearer):
 
     def authenticate(self, request, token):
         raise NotImplementedError  # pragma: no cover
+
+
+class Readable(JSONRenderer):
+    """JSON in UTF-8, with letters as they are written."""
+
+    json_dumps_params = {"ensure_ascii": False}
 
 
 class StrictParser(Parser):
@@ -183,7 +190,13 @@ class Api(NinjaAPI):
 
     def __init__(self, **about):
         super().__init__(
-            auth=ApiKeyAuth(), parser=StrictParser(), openapi_url="/openapi.json", docs_url=None, urls_namespace="api", **about
+            auth=ApiKeyAuth(),
+            parser=StrictParser(),
+            renderer=Readable(),
+            openapi_url="/openapi.json",
+            docs_url=None,
+            urls_namespace="api",
+            **about,
         )
         self.add_decorator(through_the_door, mode="view")
 

@@ -21,7 +21,7 @@ class Place(Schema):
 
 
 class Paged[Row](Schema):
-    """One page of a list. `count` is how many match in all."""
+    """One page of a list. `count` is how many match in all; above 10,000 it may be a minute old."""
 
     count: int
     list: list[Row]
@@ -52,7 +52,7 @@ def listing(queryset, paging, show, *, order=NEWEST, narrowed=False, key=None):
     """A page of a queryset in an order; show(rows) gives their JSON.
 
     `narrowed` says that filters leave few rows, which are found before they are sorted, as on the pages. `count` is
-    exact; one above 1,000 is remembered for a minute under `key`, as long as no event was written.
+    exact; one above 10,000 may be a minute old, where `key` names the list (see total).
     """
     number, size = paging.place
     start, end = (number - 1) * size, number * size
@@ -71,9 +71,9 @@ def _in_order(queryset, pks):
 
 
 def total(queryset, key=None):
-    """How many rows a queryset has."""
+    """How many rows a queryset has: exactly up to CAP, as of a minute ago at most beyond."""
     as_of = newest_event() if key else None
-    known = counts.recall(("api", key), above=1 << 62, as_of=as_of) if key else None
+    known = counts.recall(("api", key), as_of=as_of) if key else None
     if known is None:
         known = queryset.order_by().count()
         if key and known > SMALL:
