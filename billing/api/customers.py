@@ -91,8 +91,6 @@ class CustomerOut(Schema):
     company_name: str
     reference: str
     description: str
-    tax_id: str
-    kind: str
     user_id: str | None
     status: str
     archived: bool
@@ -102,6 +100,8 @@ class CustomerOut(Schema):
     statistics: Statistics
     addresses: list[AddressOut]
     coupons: list[CouponPart]
+    kind: str
+    tax_id: str
 
 
 class CustomerList(Paged[CustomerOut]):
@@ -156,8 +156,6 @@ def _customer_json(customer, parts, caller):
         "company_name": customer.company_name,
         "reference": customer.reference,
         "description": customer.description,
-        "tax_id": customer.tax_id,
-        "kind": customer.kind,
         "user_id": bare(customer.created_by_id) if customer.created_by_id else None,
         "status": customer.status,
         "archived": customer.archived,
@@ -167,6 +165,8 @@ def _customer_json(customer, parts, caller):
         "statistics": _statistics(customer, own, parts),
         "addresses": [address_json(address, caller) for address in parts["addresses"]],
         "coupons": _coupons(parts),
+        "kind": customer.kind,
+        "tax_id": customer.tax_id,
     }
 
 

@@ -26,8 +26,6 @@ CUSTOMER = {
     "company_name": "",
     "reference": "2026-0815",
     "description": "",
-    "tax_id": "",
-    "kind": "individual",
     "user_id": None,
     "status": "active",
     "archived": False,
@@ -56,4 +54,6 @@ CUSTOMER = {
     },
     "addresses": [],
     "coupons": [],
+    "kind": "individual",
+    "tax_id": "",
 }

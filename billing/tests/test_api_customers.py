@@ -1,5 +1,6 @@
 """Customers through the API: the shapes and rules of PaymentKit and Paydock, and those of our own pages."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -38,6 +39,7 @@ PAYMENTKIT = {  # the customer object of PaymentKit, as its documentation shows 
     "updated_at": "2023-10-27T10:00:00.000Z",
 }
 DID = "zNKjhsdf8sdfKJHsdf8sdf7sdfKJH"
+HEX = r"[0-9a-f]{24}"
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 JOHN = {name: PAYMENTKIT[name] for name in ("name", "email", "phone", "address", "metadata")} | {"did": DID}
 
@@ -86,6 +88,77 @@ def test_what_paydock_requires_is_always_there(api):
 ALL_FLOWS = {"_id", "gateway_id", "gateway_type", "gateway_name", "type", "status"}
 FLOW_1 = {"card_name", "card_number_last4", "card_number_bin", "card_scheme", "expire_month", "expire_year"}
 FLOW_2 = {"checkout_email", "checkout_holder"}
+
+
+PAYDOCK = [  # the fields of its customer: name, the flows that require it ("" for none, "+" for all), what it is
+    ("reference", "", str),
+    ("description", "", str),
+    ("company_name", "", str),
+    ("_id", "+", HEX),
+    ("user_id", "", HEX),
+    ("created_at", "+", TIME),
+    ("updated_at", "+", TIME),
+    ("status", "+", "active|archived"),
+    ("archived", "+", bool),
+    ("first_name", "", str),
+    ("last_name", "", str),
+    ("email", "", str),
+    ("phone", "", r"\+[1-9]\d{6,14}"),
+    ("default_source", "+", HEX),
+    ("payment_sources", "+", list),
+    ("payment_sources[].gateway_id", "+", HEX),
+    ("payment_sources[].gateway_type", "+", str),
+    ("payment_sources[].gateway_name", "+", str),
+    ("payment_sources[].type", "+", "card|bank_account|checkout"),
+    ("payment_sources[].card_name", "1", str),
+    ("payment_sources[].card_number_last4", "1", r"\d{4}"),
+    ("payment_sources[].card_number_bin", "1", r"\d{6,8}"),
+    ("payment_sources[].card_scheme", "1", "[a-z]+"),
+    ("payment_sources[].expire_month", "1", "0[1-9]|1[0-2]"),
+    ("payment_sources[].expire_year", "1", r"\d{4}"),
+    ("payment_sources[].checkout_email", "2", str),
+    ("payment_sources[].checkout_holder", "2", str),
+    ("payment_sources[].address_line1", "", str),
+    ("payment_sources[].address_line2", "", str),
+    ("payment_sources[].address_state", "", str),
+    ("payment_sources[].address_country", "", "[A-Z]{2}"),
+    ("payment_sources[].address_city", "", str),
+    ("payment_sources[].address_postcode", "", str),
+    ("statistics", "", dict),
+    ("statistics.total_collected_amount", "+", float),
+    ("statistics.successful_transactions", "+", int),
+]
+
+
+@pytest.mark.parametrize("flow", ["1", "2"])
+def test_paydocks_table_holds_field_by_field_for_each_flow(api, max, flow):
+    customer = make_customer(by=max, email="ana@example.com", phone="+12345678901", reference="R-1")
+    method = (
+        make_method(customer, by=max)
+        if flow == "1"
+        else keep(customer, type="checkout", brand="gcash", email="ana@example.com", holder="Ana Cruz")
+    )
+    whole = dict.fromkeys(("line1", "line2", "state", "city", "postal_code"), "x") | {"country": "PH"}
+    for address in ({}, whole):
+        type(method).objects.filter(pk=method.pk).update(address=address)
+        shown = api.get(f"/customers/{customer.pk}").json()
+
+        for path, flows, kind in PAYDOCK:
+            said, value = told(shown, path)
+            assert said or not (flows == "+" or flow in flows), f"{path} is required in flow {flow}"
+            assert not (said and flows in ("1", "2") and flow not in flows), f"{path} is none of flow {flow}"
+            if said and value is not None:
+                good = re.fullmatch(kind, value) if isinstance(kind, str) else isinstance(value, kind)
+                assert good, f"{path} is {value!r}"
+
+
+def told(shown, path):
+    """(whether a key is there, its value); `[]` is the only row of a list."""
+    *outer, name = path.split(".")
+    for part in outer:
+        shown = shown[part.removesuffix("[]")]
+        shown = shown[0] if part.endswith("[]") else shown
+    return name in shown, shown.get(name)
 
 
 def keep(customer, **summary):

@@ -36,6 +36,11 @@ COMMENT = {
 }
 
 
+class Identified(Schema):
+    id: str
+    is_default: bool
+
+
 class AddressPart(Schema):
     """A customer's default address."""
 
@@ -47,15 +52,13 @@ class AddressPart(Schema):
     postal_code: str
 
 
-class AddressOut(AddressPart):
+class AddressOut(AddressPart, Identified):  # its id first
     model_config = ConfigDict(json_schema_extra={"example": ADDRESS})
 
-    id: str
     kind: str
     name: str
     phone_number: str | None
     line3: str
-    is_default: bool
     created_at: str
     updated_at: str
 
