@@ -87,6 +87,7 @@ def test_staff_ask_for_card_details_and_the_payer_saves_a_card(open_as, axe, sue
     assert PaymentMethod.objects.get().customer == customer
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("case", ["used", "expired", "canceled", "works"])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_state_of_the_payers_page_fits_a_phone(open_as, axe, case, theme):
@@ -123,6 +124,7 @@ def test_staff_without_scripts_get_the_same_link(open_as, sue):
     assert page.get_by_label("Card link URL").first.input_value() == TokenizationLink.objects.get().url
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(("width", "theme"), [(1440, "dark"), (390, "light")])
 def test_the_list_and_a_links_page_are_accessible(open_as, axe, max, width, theme):
     customer = make_customer()

@@ -7,6 +7,8 @@ import pytest
 
 from billing.charts import NARROW, Bar, bar_chart, change, scale, share, share_bar, short
 
+pytestmark = pytest.mark.one_database
+
 SVG = {"line", "text", "g", "rect", "title", "svg"}
 
 

@@ -33,7 +33,7 @@ def portal(open_as, axe, max, width):
     page.goto("/")
     page.get_by_label("Work email").fill(max.email)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.get_by_role("heading", level=1).first.wait_for()
     return page, check
 
@@ -112,6 +112,7 @@ def test_procedure_two_card_tokenization_links(portal, marta, width, open_as):
     assert tabs.get_by_role("link").all_inner_texts()[0].startswith("Payment methods")
     tab = tabs.get_by_role("link", name=re.compile("^Card tokenization links"))
     tab.click()
+    tabs.locator("[aria-current]", has_text="Card tokenization links").wait_for()
     check()
 
     page.locator("#methods").get_by_role("link", name="Request card details").first.click()
@@ -180,7 +181,7 @@ def test_procedure_four_request_payment(portal, marta, width, open_as):
     for box in dialog.get_by_role("group", name="Payment method type").get_by_role("checkbox").all():
         box.uncheck()
     dialog.get_by_role("button", name="Next").click()
-    assert page.get_by_text(re.compile("Choose at least one")).first.is_visible()
+    page.get_by_text(re.compile("Choose at least one")).first.wait_for()
     page.get_by_role("group", name="Payment method type").get_by_role("checkbox", name=re.compile("^Card")).check()
     page.get_by_role("button", name="Next").last.click()
     page.get_by_label("Amount", exact=True).fill("120")

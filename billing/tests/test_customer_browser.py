@@ -6,6 +6,8 @@ from billing.tests.everything import give_everything
 from billing.tests.factories import make_customer
 from customers.tests.factories import make_comment
 
+pytestmark = pytest.mark.one_database
+
 SIDEWAYS = "document.documentElement.scrollWidth - window.innerWidth"
 FOCUSED = "document.activeElement.textContent.trim()"
 LOOKS = [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")]
@@ -135,9 +137,9 @@ def test_without_scripts_the_row_leads_to_the_page_and_the_panel_is_one_too(mart
     page = open_as(max, width=390, scripts=False)
     page.goto("/customers/")
     page.get_by_role("link", name="Marta Santos", exact=True).click()
-    assert page.url.endswith(marta.get_absolute_url())
+    page.wait_for_url(f"**{marta.get_absolute_url()}")
     page.locator("#methods nav a", has_text="Card tokenization links").click()
-    assert page.locator("#methods").get_by_text("Done").first.is_visible()
+    page.locator("#methods").get_by_text("Done").first.wait_for()
 
     page.goto(f"{marta.get_absolute_url()}panel/")
     page.locator("main summary", has_text="More actions").click()
@@ -145,7 +147,7 @@ def test_without_scripts_the_row_leads_to_the_page_and_the_panel_is_one_too(mart
         assert page.locator("main").get_by_role("link", name=name).is_visible(), name
     page.locator("main summary", has_text="More actions").click()
     page.get_by_role("link", name="See more details").click()
-    assert page.url.endswith(marta.get_absolute_url())
+    page.wait_for_url(f"**{marta.get_absolute_url()}")
 
 
 def test_on_paper_the_page_names_the_customer_and_leaves_buttons_out(marta, max, open_as):

@@ -48,7 +48,7 @@ def test_staff_add_a_card_make_it_the_default_charge_it_and_read_why_not(open_as
     dialog = page.get_by_role("dialog", name="Make default")
     dialog.get_by_text("instead of Visa •••• 4242").wait_for()
     page.keyboard.press("Escape")
-    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Actions for Visa •••• 0341"
+    page.locator("[aria-label='Actions for Visa •••• 0341']:focus").wait_for()
     menu_of(page, "Visa •••• 0341").get_by_role("link", name="Make default").click()
     dialog.get_by_role("button", name="Make default").click()
     page.get_by_text("Visa •••• 0341 is the default now.").wait_for()

@@ -1,6 +1,6 @@
 """How the database adds up the overview: by the indexes of what was paid when and of what is open, at any size.
 
-With 20,000 payments and fresh statistics, in a database of its own.
+With thousands of payments and fresh statistics, in a database of its own.
 """
 
 import re
@@ -13,30 +13,25 @@ from django.utils import timezone
 from billing import days, overview
 from billing.models import Payment
 from billing.views.overview import Overview
-from dashboard.bench import data, pages
+from dashboard.bench import pages
 from dashboard.bench.databases import Databases
+from dashboard.tests.ready import MANY, copy_of_many
 
-ROWS = 20_000
 PAYMENTS, STATEMENTS = "billing_payment", "billing_billingstatement"
 
 
 @pytest.fixture(scope="module")
 def many_payments(django_db_setup, django_db_blocker):
-    """The default connection leads to 20,000 payments over three years meanwhile."""
+    """The default connection leads to thousands of payments over three years meanwhile."""
     databases = Databases()
     with django_db_blocker.unblock():
-        databases.make("overview", fill)
+        copy_of_many(databases.name("overview"))
         try:
             with databases.using("overview"):
                 yield
         finally:
             databases.drop("overview")
             databases.close()
-
-
-def fill():
-    data.make_empty()
-    data.fill(ROWS, lambda sentence: None)
 
 
 def plans_of(run, table):
@@ -107,4 +102,4 @@ def test_a_year_is_still_added_up_by_the_database(many_payments):
     found = overview.collected_by_day(False, year)
 
     assert all(len(by_day) <= 365 for by_day in found.values())
-    assert sum(count for by_day in found.values() for _, count in by_day.values()) > ROWS / 5
+    assert sum(count for by_day in found.values() for _, count in by_day.values()) > MANY / 5

@@ -133,6 +133,7 @@ def test_a_payer_who_comes_back_without_paying_may_pay(phone, request):
     phone.get_by_role("button", name="Pay $48.60").wait_for()
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_state_of_a_statement_is_accessible(open_as, axe, theme):
     from django.utils import timezone
@@ -153,6 +154,7 @@ def test_every_state_of_a_statement_is_accessible(open_as, axe, theme):
         axe(page)
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_pages_without_payment_are_accessible(open_as, axe, theme):
     from billing.domain.requests import cancel_payment_request

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from billing.periods import begins_on, period, period_number_from
 
+pytestmark = pytest.mark.one_database
+
 DAY = timedelta(days=1)
 starts = st.dates(date(1999, 1, 1), date(2104, 12, 31))
 numbers = st.integers(0, 400)

@@ -121,6 +121,7 @@ def test_back_loses_nothing_and_somebody_new_is_asked(watched, max, scripts):
     staff, check = watched(max, size="phone", scripts=scripts)
     staff.goto("/billing/payment-requests/")
     staff.get_by_role("link", name="Request payment").first.click()
+    staff.get_by_label("Name").wait_for()
     check()
     staff.get_by_label("Name").fill("Ada Lovelace")
     staff.locator("input[name=email]").fill("ada@example.org")

@@ -90,5 +90,6 @@ def _wait(server, port, folder):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leaves the block below, which stops the server
     with cluster() as url:
         sys.exit(subprocess.call(sys.argv[1:], env={**os.environ, "DATABASE_URL": url}))

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from dashboard.money import CURRENCIES, LARGEST, Money, currency_choices, exponent, symbol, totals
 
+pytestmark = pytest.mark.one_database
+
 CODES = st.sampled_from(["JPY", "PHP", "KWD", "USD", "CLF", "ISK", "EUR"])
 MINOR = st.integers(0, LARGEST)
 

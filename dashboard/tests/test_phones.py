@@ -15,6 +15,8 @@ from phonenumbers import (
 
 from dashboard import phones
 
+pytestmark = pytest.mark.one_database
+
 KINDS = [kind for kind in PhoneNumberType.values() if kind != PhoneNumberType.UNKNOWN]
 
 

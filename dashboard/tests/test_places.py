@@ -6,6 +6,8 @@ import pytest
 
 from dashboard import places
 
+pytestmark = pytest.mark.one_database
+
 
 @pytest.mark.parametrize(
     ("text", "code"),

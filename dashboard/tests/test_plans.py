@@ -1,6 +1,6 @@
 """How the database finds the rows of the customers list: by an index, whatever is sorted, filtered or searched.
 
-With 20,000 customers and fresh statistics, in a database of its own. The plans asked for are those of the very
+With thousands of customers and fresh statistics, in a database of its own. The plans asked for are those of the very
 statements the pages run.
 """
 
@@ -16,21 +16,21 @@ from billing.models import Payment
 from customers.models import Customer
 from customers.tables import CustomerTable
 from customers.views import CustomerDetail, CustomerPanel
-from dashboard.bench import data, details, ledger, lists, pages, search
+from dashboard.bench import details, ledger, lists, pages, search
 from dashboard.bench.databases import Databases
 from dashboard.paging import counts
+from dashboard.tests.ready import MANY, copy_of_many
 
-ROWS = 20_000
 TABLE = "customers_customer"
 SORTS = [f"sort={sign}{name}" for name in CustomerTable.sorts() for sign in ("", "-")]
 
 
 @pytest.fixture(scope="module")
 def many_customers(django_db_setup, django_db_blocker):
-    """The default connection leads to 20,000 customers meanwhile."""
+    """The default connection leads to thousands of customers meanwhile."""
     databases = Databases()
     with django_db_blocker.unblock():
-        databases.make("plans", fill)
+        copy_of_many(databases.name("plans"))
         try:
             with databases.using("plans"):
                 yield
@@ -40,16 +40,11 @@ def many_customers(django_db_setup, django_db_blocker):
             databases.close()
 
 
-def fill():
-    data.make_empty()
-    data.fill(ROWS, lambda sentence: None)
-
-
 @pytest.fixture
 def known(many_customers):
     """A customer who has a phone and an order number."""
     with_all = Customer.objects.filter(livemode=False, status="active").exclude(phone="").exclude(metadata={})
-    return with_all.order_by("-id")[ROWS // 4]
+    return with_all.order_by("-id")[MANY // 4]
 
 
 class Statements(list):

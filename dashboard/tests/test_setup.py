@@ -14,12 +14,14 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError
 from django.db import DatabaseError, connection, transaction
+from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from dashboard import first_start, processes
 from dashboard.models import Event, User
 from dashboard.settings import BASE_DIR
 from dashboard.tests import both
+from dashboard.tests.ready import copy_to, drop
 
 PREPARE = """
 import django; django.setup()
@@ -40,31 +42,35 @@ def empty_installation(tmp_path, django_db_setup, django_db_blocker):
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory, django_db_setup, django_db_blocker):
     """The environment of an installation whose first start is over."""
-    with an_installation(tmp_path_factory.mktemp("installation"), "later_start", django_db_blocker) as environment:
+    folder = tmp_path_factory.mktemp("installation")
+    with an_installation(folder, "later_start", django_db_blocker, make=copy_to) as environment:
         assert prepare(environment).communicate(timeout=120)[0] == "admin made\n"
         yield environment
 
 
 @contextmanager
-def an_installation(folder, name, django_db_blocker):
+def an_installation(folder, name, django_db_blocker, *, make=None):
+    """The environment of one in `folder`; its database is made by make(name), else it is empty."""
     environment = {k: v for k, v in os.environ.items() if k not in NOT_INHERITED}
     environment |= {"DATA_DIR": str(folder), "SAMPLE": "0", "DJANGO_SETTINGS_MODULE": "dashboard.settings"}
     environment |= {"PYTHONPATH": str(BASE_DIR), "PYTHONDONTWRITEBYTECODE": ""}  # as ./run has it
-    if connection.vendor != "postgresql":
-        yield environment
-        return
-    name = f"{name}_{os.getpid()}"
+    database = str(folder / "counterfoil.sqlite3")
+    if connection.vendor == "postgresql":
+        database = f"{name}_{os.getpid()}"
+        environment["DATABASE_URL"] = os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{database}"
     with django_db_blocker.unblock():
-        run_sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name}")
-    yield environment | {"DATABASE_URL": os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{name}"}
+        (make or make_empty)(database)
+    yield environment
     with django_db_blocker.unblock():
-        run_sql(f"DROP DATABASE {name} WITH (FORCE)")
+        drop(database)
 
 
-def run_sql(*statements):
-    with connection._nodb_cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
+def make_empty(database):
+    """SQLite makes an empty one by opening it."""
+    if connection.vendor == "postgresql":
+        drop(database)
+        with connection._nodb_cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE {database}")
 
 
 def free_port():
@@ -342,6 +348,14 @@ def test_the_suite_passes_only_when_every_database_it_must_run_on_passed(monkeyp
     assert ("NOT TESTED" in capsys.readouterr().err) == ("PostgreSQL" not in results)
 
 
+@pytest.mark.parametrize(
+    "arguments, chosen",
+    [([], ["-m", "not one_database"]), (["billing", "-k", "void"], ["-m", "not one_database"]), (["-m", "browser"], [])],
+)
+def test_postgres_leaves_out_what_needs_one_database_unless_marks_are_chosen(arguments, chosen):
+    assert both.second(arguments) == chosen
+
+
 # --- what the other tests lean on ---------------------------------------------------------------
 
 
@@ -367,6 +381,12 @@ def test_a_picture_without_a_description_fails_the_accessibility_check(open_as, 
 
     with pytest.raises(AssertionError, match="image-alt"):
         axe(page)
+
+
+def test_the_copy_the_tests_work_on_has_every_migration(db):
+    executor = MigrationExecutor(connection)
+
+    assert executor.migration_plan(executor.loader.graph.leaf_nodes()) == []
 
 
 @pytest.mark.parametrize("time", ["first", "again, after all tables were emptied"])

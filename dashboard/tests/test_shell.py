@@ -355,12 +355,12 @@ def test_mode_and_theme_change_without_scripts(open_as, alice):
     page.goto(PROFILE)
     page.click("summary.mode")
     page.click("button[value=live]")
-    assert page.locator("summary.mode").inner_text().endswith("Live")
+    page.locator("summary.mode", has_text=re.compile("Live$")).wait_for()
 
     page.goto(PROFILE)
     page.click(".topbar summary.btn-icon")
     page.click("button[value=dark]")
-    assert page.locator("html").get_attribute("data-theme") == "dark"
+    page.locator("html[data-theme=dark]").wait_for()
 
 
 def test_the_palette_filters_and_goes_by_arrow_and_enter(open_as, axe, alice):

@@ -47,6 +47,7 @@ def test_a_manager_walks_from_the_list_to_a_comment(open_as, axe, max, luis, wid
     axe(page)
 
     page.get_by_role("link", name="Edit customer").click()
+    page.get_by_label("Last name").wait_for()
     axe(page)
     page.get_by_label("Last name").fill("Gonçalves de Souza")
     page.get_by_role("button", name="Save").click()
