@@ -23,7 +23,9 @@ MANY = 12_000  # customers, and as many payments: enough that reading a table wh
 
 def begin_run():
     """Called in every test process: the first one's number names the run."""
-    os.environ.setdefault(RUN, str(os.getpid()))
+    if RUN not in os.environ:
+        os.environ[RUN] = str(os.getpid())
+        shutil.rmtree(_folder(), ignore_errors=True)  # of a run with this number that was killed
 
 
 def end_run():
@@ -99,6 +101,7 @@ def _make_once(label, fill):
 
 
 def _make(label, fill):
+    drop(_place(label))  # of one that was begun and not made
     if label != MIGRATED:
         _copy(MIGRATED, _place(label))
     elif settings.POSTGRES:
