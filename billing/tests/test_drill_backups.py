@@ -10,7 +10,7 @@ from billing.drills import backups
 from billing.management.commands import drill as command
 from billing.models import Payment
 from dashboard.bench.databases import Databases
-from dashboard.tests.copies import copy_test_database
+from dashboard.tests.ready import copy_to
 
 pytestmark = [
     pytest.mark.django_db,
@@ -19,12 +19,12 @@ pytestmark = [
 
 
 @pytest.fixture(autouse=True, scope="module")
-def ready(django_db_setup, django_db_blocker, tmp_path_factory):
+def ready(django_db_setup, django_db_blocker):
     """A migrated database the drills of this file start from."""
     databases = Databases()
     with django_db_blocker.unblock():
         databases.drop(command.READY)
-        copy_test_database(databases.name(command.READY), tmp_path_factory.mktemp("ready"))
+        copy_to(databases.name(command.READY))
         yield
         databases.drop(command.READY)
         databases.close()

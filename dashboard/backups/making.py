@@ -13,12 +13,13 @@ from django.conf import settings
 from dashboard.backups import BackupError, archive
 from dashboard.backups.databases import database_of
 
-NAME = re.compile(r"counterfoil-\d{8}-\d{6}\.backup")  # the names we give; others are nobody's to remove
+NAME = re.compile(r"counterfoil-\d{8}-\d{6}-\d{3}\.backup")  # the names we give; others are nobody's to remove
 
 
 def stamp(now=None):
-    """A moment in UTC as part of a name; names sort as moments do."""
-    return f"{now or datetime.now(UTC):%Y%m%d-%H%M%S}"
+    """A moment in UTC, to the millisecond, as part of a name; names sort as moments do."""
+    now = now or datetime.now(UTC)
+    return f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03}"
 
 
 def version():

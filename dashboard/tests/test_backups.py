@@ -14,6 +14,7 @@ import tarfile
 import threading
 import time
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -28,7 +29,7 @@ from dashboard.backups.restoring import look_into, restore_backup
 from dashboard.management import proofs
 from dashboard.models import User
 from dashboard.settings import BASE_DIR
-from dashboard.tests.copies import copy_test_database
+from dashboard.tests.ready import copy_to
 
 PASSPHRASE = "correct horse battery"
 
@@ -39,7 +40,7 @@ def ready(django_db_setup, django_db_blocker, tmp_path_factory):
     folder, configured = tmp_path_factory.mktemp("ready"), connections["default"]
     name = str(folder / "ready.sqlite3") if configured.vendor == "sqlite" else f"{configured.settings_dict['NAME']}_ready"
     with django_db_blocker.unblock():
-        copy_test_database(name, folder)
+        copy_to(name)
         yield name
         database_of(configured).drop(name)
 
@@ -133,12 +134,12 @@ def test_a_backup_is_never_written_over_and_its_folder_must_be_there(shop, tmp_p
 def test_keeping_a_few_removes_the_oldest_of_our_own_names_only(shop, tmp_path):
     folder = tmp_path / "backups"
     folder.mkdir()
-    for name in ("counterfoil-20200101-000000.backup", "counterfoil-20210101-000000.backup", "notes.backup"):
+    for name in ("counterfoil-20200101-000000-000.backup", "counterfoil-20210101-000000-000.backup", "notes.backup"):
         (folder / name).write_text("old")
 
     path, _ = make_backup(shop, folder, keep=2)
 
-    assert sorted(os.listdir(folder)) == ["counterfoil-20210101-000000.backup", path.name, "notes.backup"]
+    assert sorted(os.listdir(folder)) == ["counterfoil-20210101-000000-000.backup", path.name, "notes.backup"]
     with pytest.raises(BackupError, match="None was removed"):
         make_backup(shop, folder / "named.backup", keep=1)
     assert len(os.listdir(folder)) == 4
@@ -305,7 +306,7 @@ def test_a_restore_brings_back_what_was_there_and_keeps_what_is(shop, tmp_path):
     with instead(shop, restored.kept):
         assert customers() == 5
     if shop.vendor == "sqlite":
-        assert sorted(p.name for p in tmp_path.iterdir() if "shop" in p.name and "-" not in p.name[-4:]) == [
+        assert sorted(p.name for p in tmp_path.iterdir() if "shop" in p.name and not p.name.endswith(("-wal", "-shm"))) == [
             "shop.sqlite3",
             os.path.basename(restored.kept),
         ]
@@ -588,7 +589,11 @@ def test_the_password_is_no_argument_of_a_program(shop, monkeypatch):
 def test_the_mark_of_a_key_tells_two_apart_and_neither():
     assert key_mark("a" * 40) == key_mark("a" * 40) != key_mark("b" * 40)
     assert "a" * 8 not in key_mark("a" * 40)
-    assert stamp() < "9999"
+
+
+def test_two_names_of_one_second_differ_and_sort_as_their_moments_do():
+    moment = datetime(2025, 11, 22, 18, 9, 43, 7_000, UTC)
+    assert stamp(moment) == "20251122-180943-007" < stamp(moment + timedelta(milliseconds=1)) < stamp()
 
 
 def test_a_backup_by_command_line_works_on_its_own(shop, tmp_path):
