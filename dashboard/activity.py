@@ -7,19 +7,17 @@ from functools import cache
 
 import django_filters
 from django.apps import apps
-from django.core.exceptions import ValidationError
 from django.db.models import Q
 from django.urls import resolve
 
 from dashboard import tables
 from dashboard.export import Csv
-from dashboard.filters import FilterSet, FromFilter, PeriodFilter, TextFilter, ToFilter
+from dashboard.filters import FilterSet, FromFilter, PeriodFilter, StaffFilter, TextFilter, ToFilter
 from dashboard.ids import HEX
 from dashboard.masking import HIDDEN, mask_email, mask_phone
 from dashboard.models import Event, SealedEvent, User
 from dashboard.money import Money
 from dashboard.templatetags.ui import badge_html, escaped
-from dashboard.text import unsafe
 from dashboard.together import fetch_together
 from dashboard.views import DetailView, ListView
 
@@ -127,19 +125,6 @@ class EventTable(tables.Table):
         Csv("changes", kind="json", contact="text"),
         Csv("data", kind="json", contact="text"),
     )
-
-
-class StaffField(django_filters.fields.ModelChoiceField):
-    """One of the staff. What cannot be typed is nobody's ID, and is not asked about: PostgreSQL takes no NUL."""
-
-    def to_python(self, value):
-        if unsafe(str(value)):
-            raise ValidationError(self.error_messages["invalid_choice"], code="invalid_choice", params={"value": value})
-        return super().to_python(value)
-
-
-class StaffFilter(django_filters.ModelChoiceFilter):
-    field_class = StaffField
 
 
 class WhereFilter(TextFilter):

@@ -224,3 +224,16 @@ def _may_keep(form, name):
     field = form.fields[name]
     is_choice = isinstance(field, forms.ChoiceField) and not isinstance(field, forms.ModelChoiceField)
     return name not in form.errors and (is_choice or (name not in form.data and not hasattr(field, "queryset")))
+
+
+class StaffField(django_filters.fields.ModelChoiceField):
+    """One of the staff. What cannot be typed is nobody's ID, and is not asked about: PostgreSQL takes no NUL."""
+
+    def to_python(self, value):
+        if unsafe(str(value)):
+            raise ValidationError(self.error_messages["invalid_choice"], code="invalid_choice", params={"value": value})
+        return super().to_python(value)
+
+
+class StaffFilter(django_filters.ModelChoiceFilter):
+    field_class = StaffField

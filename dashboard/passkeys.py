@@ -19,12 +19,12 @@ NEEDED = "Your role needs a second step. Set up another one first, then remove t
 
 @contextmanager
 def told_calmly():
-    """The parsers below raise whatever a malformed answer makes them: KeyError, AttributeError, struct.error."""
+    """A malformed answer is refused in a sentence."""
     try:
         yield
     except (ValidationError, DatabaseError):
         raise
-    except Exception:
+    except Exception:  # the packages' parsers raise whatever it makes them: KeyError, AttributeError, struct.error
         raise ValidationError(NOT_READ, code="malformed") from None
 
 

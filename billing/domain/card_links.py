@@ -43,9 +43,14 @@ def gateway_saving(customer, wanted=""):
     if wanted and wanted not in slugs:
         raise DomainError(refusal_of(wanted, customer.currency))
     if not slugs:
-        mode = "live" if customer.livemode else "test"
-        raise DomainError(f"No payment gateway of {mode} mode saves cards of customers billed in {customer.currency}.")
+        raise DomainError(no_gateway(customer))
     return wanted or slugs[0]
+
+
+def no_gateway(customer):
+    """That no gateway saves a customer's cards, in a sentence."""
+    mode = "live" if customer.livemode else "test"
+    return f"No payment gateway of {mode} mode saves cards of customers billed in {customer.currency}."
 
 
 def refusal_of(slug, currency):

@@ -1,29 +1,14 @@
 """The filters of the list of payment requests."""
 
 import django_filters
-from django.core.exceptions import ValidationError
 from django.db.models import Exists, OuterRef, TextField
 from django.db.models.functions import Cast
 
 from billing.filters.base import AmountFilter, BillingFilter
 from billing.models import PaymentRequest
 from billing.tables.cells import METHODS
-from dashboard.filters import FromFilter, ToFilter
+from dashboard.filters import FromFilter, StaffFilter, ToFilter
 from dashboard.models import Event, User
-from dashboard.text import unsafe
-
-
-class StaffField(django_filters.fields.ModelChoiceField):
-    """One of the staff. What cannot be typed is nobody's ID, and is not asked about: PostgreSQL takes no NUL."""
-
-    def to_python(self, value):
-        if unsafe(str(value)):
-            raise ValidationError(self.error_messages["invalid_choice"], code="invalid_choice", params={"value": value})
-        return super().to_python(value)
-
-
-class StaffFilter(django_filters.ModelChoiceFilter):
-    field_class = StaffField
 
 
 class RequestFilter(BillingFilter):

@@ -129,10 +129,7 @@ class CardLinkNew(OfCustomer, FormView):
         """Why no card can be asked for here at all; "" when it can."""
         if self.customer.archived:
             return f"{self.customer} is archived. Restore the customer first."
-        if not self.gateways:
-            mode = "live" if self.request.livemode else "test"
-            return f"No payment gateway of {mode} mode saves cards of customers billed in {self.customer.currency}."
-        return ""
+        return "" if self.gateways else domain.no_gateway(self.customer)
 
     def get_context_data(self, **kwargs):
         return super().get_context_data(

@@ -2,7 +2,6 @@
 
 import time
 
-from allauth.account.adapter import get_adapter
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.core.cache import cache
@@ -11,6 +10,7 @@ from django.utils.decorators import method_decorator
 from django.views import View
 
 from dashboard.errors import too_many_requests
+from dashboard.middleware import address_of
 
 HEADERS = {"X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
 VIEWS = (30, 60)  # times, seconds: page views of an address
@@ -41,11 +41,6 @@ def _counted(key):
         return cache.incr(key)
     except ValueError:
         return 0
-
-
-def address_of(request):
-    """The payer's IP address, as far as our own proxies vouch for it."""
-    return get_adapter().get_client_ip(request)
 
 
 @method_decorator(login_not_required, name="dispatch")

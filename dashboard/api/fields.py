@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, ClassVar
 
+from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.utils import timezone
 from ninja import Schema
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, WrapValidator, model_validator
 
@@ -145,7 +145,7 @@ def _email(value):
     text = _text(value, limit=512).lower()
     try:
         validate_email(text)
-    except Exception:
+    except ValidationError:
         raise ValueError("must be an email address") from None
     return text
 
@@ -240,7 +240,6 @@ Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "
 Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"type": "boolean"})]
 Whole = Annotated[int, BeforeValidator(_whole), WithJsonSchema({"type": "integer"})]
 Amount = Annotated[int, Field(ge=1, le=LARGEST), BeforeValidator(_whole)]  # minor units
-Signed = Annotated[int, Field(ge=-LARGEST, le=LARGEST), BeforeValidator(_whole)]
 
 
 def Id(prefix):
@@ -287,7 +286,3 @@ def timestamp(moment):
     if moment is None:
         return None
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def in_future(moment):
-    return moment > timezone.now()
