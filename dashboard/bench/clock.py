@@ -9,14 +9,20 @@ from statistics import median
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
-def medians(cases, rounds):
-    """{key: median milliseconds} of {key: function}. One round runs each once: what else the machine does hits all alike."""
+def medians(cases, rounds, *, in_a_row=1):
+    """{key: median milliseconds} of {key: function}. A round runs each in turn: what else the machine does hits all alike.
+
+    in_a_row: how often before the next one's turn. More than once where one would leave the processor's caches without
+    what another needs: two products do not serve page by page in turns.
+    """
     taken = {key: [] for key in cases}
     for run in cases.values():  # caches, plans and templates are warm: a page that was never opened is not what is compared
         run()
+    gc.collect()
+    gc.freeze()  # what is there now stays: to look it through before each call takes longer than most calls
     for _ in range(rounds):
         for key, run in cases.items():
-            taken[key].append(milliseconds(run))
+            taken[key] += [milliseconds(run) for _ in range(in_a_row)]
     return {key: median(values) for key, values in taken.items()}
 
 
