@@ -15,7 +15,7 @@ from dashboard.export import Csv
 from dashboard.filters import FilterSet, FromFilter, PeriodFilter, StaffFilter, TextFilter, ToFilter
 from dashboard.ids import HEX
 from dashboard.masking import HIDDEN, mask_email, mask_phone
-from dashboard.models import Event, SealedEvent, User
+from dashboard.models import Event, Redaction, SealedEvent, User
 from dashboard.money import Money
 from dashboard.templatetags.ui import badge_html, escaped
 from dashboard.together import fetch_together
@@ -23,6 +23,7 @@ from dashboard.views import DetailView, ListView
 
 CONTACT = "dashboard.view_contact_data"
 ABOUT_STAFF = ("user", "invitation")  # people work in both modes: what happens to them is shown in both
+MOST_TIMES = 10  # an event is redacted: mostly once
 AMOUNTS = re.compile(r"(^|_)(amount|total|price|subtotal)($|_)")
 
 
@@ -38,6 +39,7 @@ def kinds():
 
 def add_records(events, viewer, livemode):
     """Give each event `record_link`: (address, text) of its record's page or else its customer's; None without either.
+    And `erased_by`: the ID of the event in whose course personal data was taken out of it, "" if none was.
 
     One query, however many kinds of records there are among them. What is deleted, of the other mode, or not for this
     person has no link.
@@ -47,8 +49,12 @@ def add_records(events, viewer, livemode):
         for kind, pk in _about(event, livemode):
             wanted[kind].add(pk)
     records = {k: kinds()[k]._base_manager.filter(pk__in=ids).order_by("pk")[: len(ids)] for k, ids in wanted.items()}
-    found = {kind: {record.pk: record for record in rows} for kind, rows in fetch_together(**records).items()}
+    redactions = Redaction.objects.filter(event_id__in=[e.pk for e in events]).order_by("-nth")[: MOST_TIMES * len(events)]
+    rows = fetch_together(redactions=redactions, **records)
+    erased = {redaction.event_id: redaction.erasure for redaction in reversed(rows.pop("redactions"))}  # the last one stays
+    found = {kind: {record.pk: record for record in records} for kind, records in rows.items()}
     for event in events:
+        event.erased_by = erased.get(event.pk, "")
         about = (found[kind].get(pk) for kind, pk in _about(event, livemode))
         event.record_link = next((link for record in about if record and (link := _link(record, viewer))), None)
 
@@ -68,6 +74,14 @@ def _link(record, viewer):
 
 
 # --- the list -----------------------------------------------------------------------------------------
+
+
+class WhatColumn(tables.LinkColumn):
+    """What happened, and whether personal data was taken out of it since."""
+
+    def html(self, row):
+        mark = '<br><span class="sm muted">Personal data removed</span>' if row.erased_by else ""
+        return super().html(row) + mark
 
 
 class RecordColumn(tables.Column):
@@ -93,7 +107,7 @@ class ModeColumn(tables.Column):
 class EventTable(tables.Table):
     created_at = tables.WhenColumn(sort="pk", css="tnum m3", verbose_name="When")
     by = tables.Column(accessor="who", verbose_name="Who", css="m4")
-    what = tables.LinkColumn(accessor="sentence", verbose_name="What", css="strong m1")
+    what = WhatColumn(accessor="sentence", verbose_name="What", css="strong m1")
     record = RecordColumn(accessor="object_id", verbose_name="Record", css="m2")
     why = HiddenColumn(contact=True, verbose_name="Why")
     ip = HiddenColumn(contact=True, verbose_name="From", css="tnum")
@@ -119,7 +133,7 @@ class EventTable(tables.Table):
         Csv("customer_id", kind="code"),
         Csv("actor", kind="code"),
         Csv("by", "by__email"),
-        Csv("ip", kind="code", contact="text"),
+        Csv("ip", contact="text"),
         Csv("request_id", kind="code"),
         Csv("livemode", kind="flag"),
         Csv("changes", kind="json", contact="text"),
@@ -220,12 +234,18 @@ class EventDetail(DetailView):
         add_records([event], viewer, self.request.livemode)
         return super().get_context_data(
             event=event,
-            changes=[(words(name), *pair) for name, pair in shown_changes(event, viewer).items()],
+            changes=[(words(n), *pair, _nothing(event, pair)) for n, pair in shown_changes(event, viewer).items()],
             facts=[(words(name), value) for name, value in shown_data(event, viewer).items()],
+            erasure=Event.objects.filter(pk=event.erased_by).select_related("by").first() if event.erased_by else None,
             seal=SealedEvent.objects.select_related("seal").filter(pk=event.pk).first(),
             sees=viewer.has_perm(CONTACT),
             **kwargs,
         )
+
+
+def _nothing(event, pair):
+    """What stands for a value that is not there, before or after."""
+    return "removed" if event.erased_by and not any(pair) else "empty"
 
 
 def words(name):

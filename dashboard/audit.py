@@ -9,6 +9,8 @@ What shows an intrusion, and what does not:
 - The newest seals can be deleted together with their events, which leaves a shorter chain that is whole. So the newest
   seal is noted in a file beside the secret key, outside of the database, and `verify_audit` prints its digest for you to
   keep elsewhere.
+- Personal data can be taken out of an event, and nothing else be done to it: see dashboard.redaction. Seals are over the
+  signatures events were written with, which redactions keep.
 - All of this protects from somebody who reaches the database and not the secret key. Somebody with both can write a new
   trail; only a digest kept elsewhere tells then. Events deleted within the few minutes before they are sealed are missed.
 
@@ -29,16 +31,20 @@ from pathlib import Path
 from django.conf import settings
 from django.core.cache import cache
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, OuterRef, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from dashboard.models import Event, EventSeal, SealedEvent
+from dashboard.models import Event, EventSeal, Redaction, SealedEvent
 from dashboard.signing import sign
 
 HORIZON = timedelta(minutes=5)  # younger events may still have company coming
 LATE = timedelta(hours=1)  # how far behind the newest seal each minute's work looks for late events; once a day, everywhere
 MOST = 5_000  # events under one seal
 SEALS_AT_ONCE = 20  # in one go: what is left waits for the next
+FIRST_SIGNATURE = Coalesce(  # in a query of events: what each was signed with when it was written, redacted since or not
+    Subquery(Redaction.objects.filter(event_id=OuterRef("pk"), nth=1).values("before")), F("signature")
+)
 log = logging.getLogger(__name__)
 
 
@@ -82,7 +88,7 @@ def _seal_some(since, before):
     try:
         with transaction.atomic():
             last = EventSeal.objects.last()
-            rows = list(unsealed(first, before).values_list("pk", "signature")[:MOST])
+            rows = list(unsealed(first, before).values_list("pk", FIRST_SIGNATURE)[:MOST])
             seal = _write_seal(last, rows) if rows else None
     except IntegrityError:  # the number is taken: another process is at it
         return None, since

@@ -1,9 +1,10 @@
-"""Seals over the events: written by dashboard.audit alone, never altered (see there what for)."""
+"""Seals over the events, and redactions of them: written by dashboard.audit and dashboard.redaction, never altered."""
 
 from django.db import models
 from django.utils import timezone
 
 from dashboard.fields import ByteOrderedField
+from dashboard.ids import PublicIdField
 
 
 class EventSeal(models.Model):
@@ -33,3 +34,24 @@ class SealedEvent(models.Model):
 
     def __str__(self):
         return self.event_id
+
+
+class Redaction(models.Model):
+    """Personal data was taken out of an event: it had that signature before and this one after. Append-only.
+
+    An event may be redacted again (nth 2, 3 …). The seals stay over the signature it was written with: nth 1's `before`.
+    """
+
+    id = PublicIdField("rdc")
+    event_id = ByteOrderedField("event", max_length=29)  # no foreign keys here: this row is to stand when an event is gone
+    nth = models.PositiveSmallIntegerField()
+    before = models.CharField(max_length=32)
+    after = models.CharField(max_length=32)
+    erasure = ByteOrderedField(max_length=29, db_index=True)  # the event that says who erased, and when
+    signature = models.CharField(max_length=32)  # of all of the above
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["event_id", "nth"], name="redaction_nth")]
+
+    def __str__(self):
+        return f"Redaction {self.nth} of {self.event_id}"

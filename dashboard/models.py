@@ -53,6 +53,8 @@ SAID = {
     "user.reset_asked": "asked for a new password",
     "user.password_set": "password changed",
     "audit.restored": "trail taken over from a backup",
+    "data.purged": "no longer needed deleted",
+    "audit.redacted": "trail freed of personal data",
 }  # events
 
 
@@ -238,7 +240,7 @@ class SavedView(models.Model):
 
 
 from dashboard.api_models import ApiKey, Bucket, IdempotencyKey  # noqa: E402, F401  and these
-from dashboard.audit_models import EventSeal, SealedEvent  # noqa: E402, F401  and these
+from dashboard.audit_models import EventSeal, Redaction, SealedEvent  # noqa: E402, F401  and these
 from dashboard.import_models import Import, ImportMapping, ImportPiece, ImportRow  # noqa: E402, F401  they are this app's
 from dashboard.mail_models import Mail  # noqa: E402, F401  so is the outbox
 from dashboard.people_models import Invitation, Session  # noqa: E402, F401  and who comes in

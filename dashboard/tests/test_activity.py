@@ -10,6 +10,7 @@ from customers.tests.factories import make_customer
 from dashboard import events
 from dashboard.activity import EventFilter, is_plain
 from dashboard.models import Event
+from dashboard.redaction import redact_events
 
 CANARY = {"email": "canary@secret.example", "phone": "+639175550123", "metadata": {"crm": "canary-meta"}}
 
@@ -228,6 +229,28 @@ def test_reporting_cannot_ask_for_an_address(as_rita, moved):
 )  # fmt: skip
 def test_what_is_plainly_no_contact_data(name, value, plain):
     assert is_plain(name, value) == plain
+
+
+def test_an_erased_events_pages_say_by_whom_and_when_its_data_was_removed(as_sue, alice, moved):
+    event = newest("customer.updated")
+    erasure = events.record("customer.erased", moved, by=alice)
+    rewrite = lambda e: ({name: ["", ""] for name in e.changes}, {}, "")  # noqa: E731
+    redact_events(Event.objects.filter(pk=event.pk), rewrite, erasure=erasure)
+
+    page = as_sue.get(event.get_absolute_url()).text
+    for said in ("Personal data was removed", ", by Alice: ", f'<a href="{erasure.get_absolute_url()}">Customer erased</a>'):
+        assert said in page
+    assert page.count('<span class="muted">removed</span>') == 2 * len(event.changes)
+    assert "canary" not in page
+    assert as_sue.get("/activity/").text.count("Personal data removed") == 1  # of three events
+    assert "Personal data was removed" not in as_sue.get(erasure.get_absolute_url()).text
+    assert as_sue.get("/activity/?type=nothing").status_code == 200
+
+    again = events.record("customer.erased", moved, by=alice)
+    redact_events(Event.objects.filter(pk=event.pk), lambda e: ({}, {}, ""), erasure=again)
+    page = as_sue.get(event.get_absolute_url()).text
+    assert again.get_absolute_url() in page
+    assert erasure.get_absolute_url() not in page
 
 
 # --- in the browser -------------------------------------------------------------------------------------

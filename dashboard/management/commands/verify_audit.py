@@ -48,6 +48,11 @@ class Command(BaseCommand):
         self.stdout.write(
             f"{check.events:,} events, {check.sealed:,} of them under {check.seals:,} seal{'' if check.seals == 1 else 's'}."
         )
+        if check.redacted:
+            self.stdout.write(
+                f"{check.redacted:,} redacted by {check.erasures:,} erasure{'' if check.erasures == 1 else 's'}: "
+                "personal data was taken out, nothing else was changed."
+            )
         if check.newest:
             seal = check.newest
             self.stdout.write(f"Newest seal: {seal.sequence}, of {seal.sealed_at:%Y-%m-%d %H:%M:%S} UTC, digest {seal.digest}.")
