@@ -63,13 +63,14 @@ def _mails(record, sees):
 
 
 def _mail(mail, sees):
-    """Where one mail to one recipient stands."""
+    """Where one mail to one recipient stands. An address that was removed is not told."""
     to, noun = mail.to if sees else mask_email(mail.to), MAILED.get(mail.kind, "Link")
+    to = f" to {to}" if to else ""
     words, tone = {
-        State.SENT: (f"{noun} sent to {to}", "info"),
-        State.FAILED: (f"{noun} to {to} was not delivered", "bad"),
-        State.HELD: (f"{noun} to {to} was not sent", "bad"),
-    }.get(mail.state, (f"{noun} to {to} is in the outbox", ""))
+        State.SENT: (f"{noun} sent{to}", "info"),
+        State.FAILED: (f"{noun}{to} was not delivered", "bad"),
+        State.HELD: (f"{noun}{to} was not sent", "bad"),
+    }.get(mail.state, (f"{noun}{to} is in the outbox", ""))
     if mail.error and sees:
         words += f": {mail.error}"
     who = str(mail.created_by) if mail.created_by_id else ""

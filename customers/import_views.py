@@ -243,7 +243,7 @@ class ImportErrors(ImportMixin, ObjectMixin, View):
     """The rows with errors as CSV, with what is wrong in each, to correct and upload again."""
 
     def get(self, request, pk):
-        if not self.object.errors:
+        if not self.object.error_rows.exists():
             raise Http404
         headers = {"Content-Disposition": f'attachment; filename="import-errors-{self.object.pk}.csv"'}
         return StreamingHttpResponse(runs.error_file(self.object), content_type="text/csv; charset=utf-8", headers=headers)

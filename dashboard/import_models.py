@@ -100,6 +100,11 @@ class Import(models.Model):
         return self.creates + self.updates
 
     @property
+    def error_rows(self):
+        """The rows with errors, to correct and upload again; none of an import so old that its rows were removed."""
+        return self.rows.filter(action=rows.ERROR) if self.errors else self.rows.none()
+
+    @property
     def moving(self):
         return self.status in (self.Status.CHECKING, self.Status.APPLYING)
 

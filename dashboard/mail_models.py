@@ -72,7 +72,7 @@ class Mail(models.Model):
         ]
 
     def __str__(self):
-        return self.subject
+        return self.subject or self.kind_in_words
 
     def get_absolute_url(self):
         return reverse("dashboard:mail", args=[self.pk])

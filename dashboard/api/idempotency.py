@@ -22,7 +22,7 @@ from dashboard.encryption import decrypt, encrypt
 HEADER = "Idempotency-Key"
 PURPOSE = "idempotency"
 STALE = timedelta(seconds=60)  # no request takes so long: its process is dead
-KEPT = timedelta(days=30)
+KEPT = timedelta(days=30)  # then nobody asks for an answer again: dashboard.retention deletes it
 CARRIED = ("Content-Type", "X-Disregarded-Fields", "Location")
 
 
@@ -52,11 +52,6 @@ def form_key(request):
         return ""
     mode = "live" if request.auth.livemode else "test"
     return hashlib.sha256(f"api:{mode}:{request.auth.pk}:{key}".encode()).hexdigest()
-
-
-def drop_old(now=None):
-    """Delete answers nobody will ask for again. Returns how many."""
-    return IdempotencyKey.objects.filter(created_at__lt=(now or timezone.now()) - KEPT).delete()[0]
 
 
 def _checked(key):

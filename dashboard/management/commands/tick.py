@@ -8,8 +8,7 @@ from django.db import InterfaceError, OperationalError
 
 from billing.domain import invoicing, reminders, webhooks
 from billing.gateways.sandbox import bank
-from dashboard import audit, limits, mail
-from dashboard.api import idempotency
+from dashboard import audit, mail
 from dashboard.imports import runs
 
 
@@ -17,13 +16,14 @@ class Command(BaseCommand):
     help = (
         "Work on what gateways told us, settle open payment attempts, close payment links past their time, "
         "continue imports whose worker died, issue and charge the invoices of subscriptions, remind of statements, "
-        "send what waits in the outbox, seal the audit trail, forget what the API need not remember. In the sandbox, time passes."
+        "send what waits in the outbox, seal the audit trail, once a day delete what nobody needs any more. "
+        "In the sandbox, time passes."
     )
 
     def handle(self, **options):
         """One step that fails keeps none of the others from being done; it is logged, and told at the end."""
         work = (self.sandbox, self.webhooks, self.reconcile, self.imports, self.bill, self.charge, self.remind, self.send)
-        steps = (*work, self.seal, self.forget)
+        steps = (*work, self.seal, self.purge)
         failed = [step.__name__ for step in steps if not self.done(step)]
         if failed:
             raise CommandError(f"Not done, see the log: {', '.join(failed)}.")
@@ -65,6 +65,5 @@ class Command(BaseCommand):
     def seal(self):
         self.stdout.write(f"{audit.seal_events()} events sealed.")
 
-    def forget(self):
-        gone = idempotency.drop_old(), limits.drop_old_buckets()
-        self.stdout.write(f"{gone[0]} old answers and {gone[1]} full buckets of the API forgotten.")
+    def purge(self):
+        call_command("purge", daily=True, stdout=self.stdout)
