@@ -79,13 +79,16 @@ def create_customer(
 def find_or_create_customer(*, name, email, livemode, by, origin, currency=""):
     """The oldest active customer of a mode with this e-mail, in any case, or else a new one of this name (R-52).
 
-    However many ask at once for a new e-mail, one customer comes of it. `name` is a person's (I1).
+    However many ask at once for a new e-mail, one customer comes of it. `name` is a person's (I1). Raises DomainError for
+    one of which a part is too long.
     """
     email = email.strip().lower()
     _lock_email(email, livemode)
     if found := Customer.objects.active().filter(livemode=livemode, email=email).order_by("id").first():
         return found
     first, _, last = name.strip().partition(" ")
+    if max(len(first), len(last.strip())) > 255:
+        raise DomainError("This name is too long: at most 255 characters before its first space, and 255 after it.")
     person = {"first_name": first, "last_name": last.strip(), "email": email}
     return create_customer(by=by, livemode=livemode, currency=currency or settings.DEFAULT_CURRENCY, origin=origin, **person)
 
@@ -104,7 +107,7 @@ def take_email(customer, *, email, at, by):
     """Give a customer the e-mail of a statement or payment made at `at`, unless a later one set it (R-13, I5)."""
     current = Customer.objects.select_for_update(no_key=True).get(pk=customer.pk)
     email, rows = email.strip().lower(), Customer.objects.filter(pk=customer.pk)
-    if not email or at < (current.email_source_at or current.created_at):
+    if current.erased or not email or at < (current.email_source_at or current.created_at):
         return current
     rows.update(email_source_at=at)
     if email == current.email:
@@ -124,6 +127,7 @@ def update_customer(customer, *, version, by, **fields):
     Raises Stale when the stored version is not `version`: nothing is overwritten unseen.
     """
     current = Customer.objects.select_for_update(no_key=True).get(pk=customer.pk)
+    refuse_erased(current)
     if current.version != version:
         raise Stale(current)
     changes = events.changed(current, {k: v for k, v in fields.items() if k in EDITABLE})
@@ -168,20 +172,28 @@ def archive_customer(customer, *, by, why=""):
 
 
 def restore_customer(customer, *, by):
+    """Put an archived customer back on the lists; one who was erased stays away."""
+    refuse_erased(Customer.objects.get(pk=customer.pk))
     return states.move(customer, Customer.Status.ACTIVE, by=by, archived_at=None, updated_at=timezone.now())
 
 
 def refuse_archived(customer):
     """Raise DomainError for an archived customer: it takes nothing new that has to do with money."""
-    if customer.archived:
-        raise DomainError(f"{customer} is archived. Restore the customer first.")
+    if why := customer.why_closed:
+        raise DomainError(why)
+
+
+def refuse_erased(customer):
+    """Raise DomainError for a customer whose personal data was erased: nothing about them is stored any more."""
+    if customer.erased:
+        raise DomainError(customer.why_closed)
 
 
 # --- addresses ---------------------------------------------------------------------------------------
 @transaction.atomic
 def add_address(customer, *, by, is_default=False, **fields):
     """Add an address. The first one is the default; `is_default` makes a later one so."""
-    _lock(customer)
+    refuse_erased(_locked(customer))
     is_default = is_default or not customer.addresses.exists()
     if is_default:
         customer.addresses.filter(is_default=True).update(is_default=False)
@@ -233,6 +245,11 @@ def _lock(customer):
     Customer.objects.select_for_update(no_key=True).filter(pk=customer.pk).values_list("pk").first()
 
 
+def _locked(customer):
+    """The customer as it is now, locked; just enough of it to tell whether it was erased."""
+    return Customer.objects.select_for_update(no_key=True).only("erased_at").get(pk=customer.pk)
+
+
 def _touch(customer):
     """The address is part of the customer record: its date of change moves (R-15), its country is kept."""
     default = Address.objects.filter(customer_id=customer.pk, is_default=True).values_list("country", flat=True).first()
@@ -242,6 +259,8 @@ def _touch(customer):
 # --- comments ----------------------------------------------------------------------------------------
 @transaction.atomic
 def add_comment(customer, *, body, by, pinned=False):
+    """Note something about a customer, for staff."""
+    refuse_erased(_locked(customer))
     comment = Comment.objects.create(customer=customer, livemode=customer.livemode, author=by, body=body, pinned=pinned)
     events.record("comment.created", comment, by=by, pinned=pinned)
     return comment

@@ -252,6 +252,8 @@ def _merged_metadata(values, current):
 
 
 def _plan_update(row, customer, address):
+    if customer.erased:
+        return row.refuse("This customer was erased. Nothing new is stored about them.")
     values = row.values
     wanted = _names(values, customer) | {n: values[n] for n in PLAIN if n in values} | _merged_metadata(values, customer.metadata)
     wanted |= {"did": wanted["did"] or None} if "did" in wanted else {}

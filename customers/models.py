@@ -138,6 +138,7 @@ class Customer(models.Model):
     next_billing_statement_sequence_number = models.PositiveIntegerField(default=1)  # written by finalising only
     status = models.CharField(max_length=8, choices=Status, default=Status.ACTIVE)
     archived_at = models.DateTimeField(null=True, blank=True)
+    erased_at = models.DateTimeField(null=True, blank=True, editable=False)  # customers.privacy writes it: nothing comes back
     origin = models.CharField(max_length=20, choices=Origin, default=Origin.DASHBOARD)
     reminders_paused = models.BooleanField("no payment reminders", default=False)
     email_source_at = models.DateTimeField(null=True, editable=False)  # the statement or payment that last set the e-mail
@@ -199,6 +200,17 @@ class Customer(models.Model):
     @property
     def archived(self):
         return self.status == self.Status.ARCHIVED
+
+    @property
+    def erased(self):
+        return self.erased_at is not None
+
+    @property
+    def why_closed(self):
+        """Why it takes nothing new, as a sentence; "" when it does."""
+        if self.erased:
+            return "This customer was erased. Nothing new is stored about them, and nothing can be put back."
+        return f"{self} is archived. Restore the customer first." if self.archived else ""
 
     @property
     def initials(self):
@@ -271,3 +283,27 @@ class Comment(models.Model):
     def who(self):
         """The author's name; "API" for a key that is nobody's."""
         return str(self.author) if self.author_id else "API"
+
+
+class KeptRecord(models.Model):
+    """What the law keeps of an erased customer: the personal columns of one document, taken out of its own row.
+
+    Lists, searches, exports and the API read the documents and find nothing there; this table is read on one page, by
+    admins. customers.privacy writes it, and deletes a row when its time is over.
+    """
+
+    id = PublicIdField("kept")
+    livemode = models.BooleanField()
+    customer = models.ForeignKey(Customer, models.PROTECT, related_name="kept_records")
+    object_type = models.CharField(max_length=64)  # "billing.payment", ...
+    object_id = models.CharField(max_length=40)  # ... and its ID
+    values = models.JSONField()  # {column: what stood there}
+    kept_until = models.DateField()  # the last day it is kept
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("object_id", "object_type", name="kept_record_once")]
+        indexes = [models.Index("kept_until", "customer", name="kept_record_until")]
+
+    def __str__(self):
+        return f"{self.object_type} {self.object_id}"

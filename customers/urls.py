@@ -1,5 +1,6 @@
 from django.urls import include, path
 
+from customers import privacy_views as privacy
 from customers import record_views as records
 from customers import views
 
@@ -27,6 +28,9 @@ urlpatterns = [
     path("<id:pk>/edit/", views.CustomerEdit.as_view(), name="edit"),
     path("<id:pk>/archive/", views.CustomerArchive.as_view(), name="archive"),
     path("<id:pk>/restore/", views.CustomerRestore.as_view(), name="restore"),
+    path("<id:pk>/data/", privacy.DataPack.as_view(), name="data"),
+    path("<id:pk>/erase/", privacy.CustomerErase.as_view(), name="erase"),
+    path("<id:pk>/kept/", privacy.CustomerKept.as_view(), name="kept"),
     path("<id:customer>/addresses/", include(addresses)),
     path("<id:customer>/comments/", include(comments)),
 ]

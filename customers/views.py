@@ -9,6 +9,7 @@ from customers import domain
 from customers.filters import CustomerFilter
 from customers.forms import CommentForm, CustomerForm, EditCustomerForm
 from customers.models import Comment, Customer
+from customers.privacy_views import erased_context
 from customers.tables import CustomerTable
 from dashboard import events
 from dashboard.forms import KitForm
@@ -82,7 +83,13 @@ class CustomerDetail(CustomerMixin, DetailView):
     queryset = Customer.objects.with_delinquent().select_related("created_by")
     template_name = "customers/customer.html"
 
+    def get_template_names(self):
+        return ["customers/erased.html" if self.object.erased else self.template_name]
+
     def get_context_data(self, **kwargs):
+        if self.object.erased:
+            told = erased_context(self.object) | {"timeline": events.timeline(self.object.pk, limit=12)}
+            return super().get_context_data(customer=self.object, **told, **kwargs)
         customer, shown = self.object, 1000 if self.request.GET.get("comments") == "all" else 50
         comments = Comment.objects.filter(customer=customer).select_related("author")
         found = fetch_together(

@@ -25,7 +25,7 @@ from customers.filters import CustomerFilter
 from customers.models import Address, Customer
 from dashboard.api.door import Resource, allowed_to, reads, writes
 from dashboard.api.errors import ApiError, unknown
-from dashboard.api.fields import Flag, Id, Text, optional, timestamp
+from dashboard.api.fields import Flag, Id, Text, drop, optional, timestamp
 from dashboard.api.lists import NEWEST, Filtered, Paged, Paging, listing
 from dashboard.ids import bare
 from dashboard.money import Money
@@ -102,6 +102,7 @@ class CustomerOut(Schema):
     coupons: list[CouponPart]
     kind: str
     tax_id: str
+    erased_at: str | None = Field(description="When everything personal was erased; such a customer takes nothing new.")
 
 
 class CustomerList(Paged[CustomerOut]):
@@ -167,6 +168,7 @@ def _customer_json(customer, parts, caller):
         "coupons": _coupons(parts),
         "kind": customer.kind,
         "tax_id": customer.tax_id,
+        "erased_at": timestamp(customer.erased_at),
     }
 
 
@@ -256,9 +258,18 @@ def _page(request, query, **more):
             rows, key = rows.filter(**{column: given[name]}), None
     if "gateway_id" in given and _slug(given["gateway_id"]) is None:
         rows = rows.none()
-    order = SORTS[given.get("sort", "-created_at")]
+    order = SORTS[_sort(request, given)]
     narrowed = found.narrowed or key is None
     return listing(rows, query, lambda found: expand(found, request.auth), order=order, narrowed=narrowed, key=key)
+
+
+def _sort(request, given):
+    """The sort asked for; who may not see e-mail addresses does not learn their order either."""
+    asked = given.get("sort", "-created_at")
+    if asked != "email" or request.user.has_perm("dashboard.view_contact_data"):
+        return asked
+    drop("sort")
+    return "-created_at"
 
 
 @router.get("/customers", response=reads(CustomerList), summary="List customers")

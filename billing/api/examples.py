@@ -56,4 +56,5 @@ CUSTOMER = {
     "coupons": [],
     "kind": "individual",
     "tax_id": "",
+    "erased_at": None,
 }

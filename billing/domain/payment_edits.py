@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from billing.domain.attempts import canonical
 from billing.models import Payment
+from customers.domain import refuse_erased
 from dashboard import events
 from dashboard.states import DomainError
 
@@ -20,7 +21,8 @@ def version_of(payment):
 def update_payment(payment, *, version, by, description, metadata):
     """Set description and metadata of a payment in any status. A save that changes nothing writes nothing.
 
-    Raises DomainError when someone else changed either since the form with this version was opened.
+    Raises DomainError when someone else changed either since the form with this version was opened, and when the customer
+    was erased.
     """
     current = Payment.objects.select_for_update(no_key=True).get(pk=payment.pk)
     if version_of(current) != version:
@@ -28,6 +30,8 @@ def update_payment(payment, *, version, by, description, metadata):
     changes = events.changed(current, {"description": description, "metadata": metadata})
     if not changes:
         return current
+    if current.customer:
+        refuse_erased(current.customer)
     current.description, current.metadata, current.updated_at = description, metadata, timezone.now()
     current.derive().save(update_fields=["description", "metadata", "search", "sort_name", "updated_at"])
     events.record("payment.updated", current, by=by, changes=changes)

@@ -13,7 +13,7 @@ from billing.domain.payments import frozen_address
 from billing.domain.requests import limits
 from billing.gateways import gateways_for
 from billing.models import BillingStatement, Coupon, LineItem
-from customers.domain import Stale, refuse_archived, take_email
+from customers.domain import Stale, refuse_archived, refuse_erased, take_email
 from customers.models import Customer
 from dashboard import events, states
 from dashboard.models import Event
@@ -208,6 +208,7 @@ def update_metadata(statement, *, metadata, version, by):
         raise Stale(current)
     changes = events.changed(current, {"metadata": metadata})
     if changes:
+        refuse_erased(current.customer)
         current.metadata = metadata
         _save_version(current.derive(current.lines.all()), version, ["metadata", "search"])
         events.record("billing_statement.updated", current, by=by, changes=changes)

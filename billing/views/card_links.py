@@ -128,7 +128,7 @@ class CardLinkNew(OfCustomer, FormView):
     def get_refusal(self):
         """Why no card can be asked for here at all; "" when it can."""
         if self.customer.archived:
-            return f"{self.customer} is archived. Restore the customer first."
+            return self.customer.why_closed
         return "" if self.gateways else domain.no_gateway(self.customer)
 
     def get_context_data(self, **kwargs):

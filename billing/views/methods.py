@@ -142,7 +142,7 @@ class MethodNew(LeadsToGateway, OfCustomer, FormView):
     def get_refusal(self):
         """Why no card can be added here at all; "" when one can."""
         if self.customer.archived:
-            return f"{self.customer} is archived. Restore the customer first."
+            return self.customer.why_closed
         if not self.slugs:
             mode = "live" if self.request.livemode else "test"
             return f"No payment gateway keeps cards in {self.customer.currency} in {mode} mode, so none can be added here yet."

@@ -189,7 +189,7 @@ class RequestPayment(OfCustomer, FormView):
     def get_refusal(self):
         """Why no payment can be requested here at all; "" when it can."""
         if self.customer.archived:
-            return f"{self.customer} is archived. Restore the customer first."
+            return self.customer.why_closed
         if not self.types:
             mode = "live" if self.request.livemode else "test"
             return f"No payment gateway takes {self.customer.currency} in {mode} mode, so there is nothing to pay with yet."

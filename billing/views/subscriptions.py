@@ -100,7 +100,7 @@ class SubscriptionNew(OfCustomer, FormView):
     def get_refusal(self):
         """Why no subscription can be started here at all; "" when one can."""
         if self.customer.archived:
-            return f"{self.customer} is archived. Restore the customer first."
+            return self.customer.why_closed
         return "" if self.customer.email else f"{self.customer} has no email. Add one: invoices and receipts go there."
 
     def get_context_data(self, **kwargs):

@@ -77,7 +77,7 @@ class Charge(LeadsToGateway, OfCustomer, FormView):
     def get_refusal(self):
         """Why nothing can be charged here at all; "" when something can."""
         if self.customer.archived:
-            return f"{self.customer} is archived. Restore the customer first. {NO_MONEY}"
+            return f"{self.customer.why_closed} {NO_MONEY}"
         if not self.currencies:
             mode = "live" if self.request.livemode else "test"
             return f"No payment gateway is connected in {mode} mode, so nothing can be charged yet. {NO_MONEY}"
