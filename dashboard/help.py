@@ -6,6 +6,7 @@ from django.conf import settings
 from django.http import Http404
 from django.views.generic import TemplateView
 
+from dashboard import role_table
 from dashboard.api import door, idempotency, lists, reference
 from dashboard.forms import KEY, PAIRS, VALUE
 from dashboard.views import StaffMixin
@@ -25,6 +26,7 @@ TOPICS = (
     About("statements", "Billing statements", "From a draft to a paid bill, step by step.", "receipt-text"),
     About("collect", "Which way to collect", "Statement, payment request, terminal, card link, subscription or API.", "wallet"),
     About("metadata", "Metadata", "Your own notes on a record, and their limits.", "tag"),
+    About("roles", "Roles", "What each role may do, and what keys of the API may.", "shield"),
     About("api", "API", "Call this dashboard from a program: keys, errors, lists, limits.", "code"),
 )
 
@@ -63,8 +65,10 @@ class Topic(HelpMixin, TemplateView):
         return super().get_context_data(**kwargs | {"topic": self.topic}, **self.facts())
 
     def facts(self):
-        """Numbers the pages quote: they are those the program works with."""
+        """What the pages quote: it is what the program works with."""
         return {
+            "areas": role_table.areas,
+            "scopes": role_table.scopes,
             "pairs": PAIRS,
             "longest_key": KEY,
             "longest_value": VALUE,

@@ -13,7 +13,7 @@ from django.utils.functional import cached_property
 from django.utils.safestring import mark_safe
 from django_tables2.tables import DeclarativeColumnsMetaclass
 
-from dashboard.masking import mask_email, mask_phone
+from dashboard.masking import mask_email, mask_phone, mask_text
 from dashboard.places import country_name
 from dashboard.templatetags.ui import address_of, badge_html, escaped, icon_svg, money_html, today_there, when_html
 
@@ -52,9 +52,11 @@ class Column(django_tables2.Column):
         return found() if callable(found) else found
 
     def html(self, row):
-        """The cell's content, escaped."""
+        """The cell's content, escaped; hidden from whoever may not see contact data."""
         value = self.value(row)
-        return escaped(value) if value not in (None, "") else '<span class="muted">—</span>'
+        if value in (None, ""):
+            return '<span class="muted">—</span>'
+        return escaped(mask_text(value) if self.masked else value)
 
 
 def _link(row):

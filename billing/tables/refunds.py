@@ -34,7 +34,7 @@ class RefundTable(tables.Table):
     amount = tables.MoneyColumn(sort="amount", css="num strong m2", verbose_name="Amount")
     destination = DestinationColumn(verbose_name="Goes back to")
     failure_message = tables.Column(verbose_name="Why it failed")
-    remarks = tables.Column(verbose_name="Remarks")
+    remarks = tables.Column(contact=True, verbose_name="Remarks")
     merchant_reference_id = tables.Column(verbose_name="Your reference")
     created_by = tables.Column(verbose_name="Created by")
     succeeded_at = tables.WhenColumn(css="tnum", verbose_name="Succeeded at")

@@ -113,7 +113,7 @@ def address_json(address, caller):
     return address_part(address, caller) | {
         "id": address.pk,
         "kind": address.kind,
-        "name": address.name,
+        "name": text(address.name),
         "phone_number": phone(address.phone_number) or None,
         "line3": text(address.line3),
         "is_default": address.is_default,

@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
 
 from customers.models import DID, Address, Customer
 from dashboard.api.errors import required
-from dashboard.api.fields import Body, Country, Currency, Email, Flag, Metadata, Phone, Text, optional
+from dashboard.api.fields import Body, Country, Currency, Email, Flag, Metadata, Phone, Text, drop, optional
 
 
 def _did(value):
@@ -29,6 +29,7 @@ def one_of(choices):
     return Annotated[str, BeforeValidator(check), WithJsonSchema({"type": "string", "enum": list(choices.values)})]
 
 
+PART = 255  # characters of a part of a name
 ADDRESS = {"line1": "1 Harbor Drive", "city": "San Francisco", "state": "CA", "postal_code": "94105", "country": "US"}
 
 
@@ -103,7 +104,7 @@ class CustomerFields(Body):
 
     read_only = (
         "id", "_id", "livemode", "status", "archived", "created_at", "updated_at", "balance", "delinquent", "statistics",
-        "user_id", "addresses", "payment_sources", "coupons", "default_source",
+        "user_id", "addresses", "payment_sources", "coupons", "default_source", "erased_at",
     )  # fmt: skip
 
     name: optional(Text(511, 1))
@@ -123,13 +124,19 @@ class CustomerFields(Body):
 
 
 def set_names(given, customer=None):
-    """The columns of a name, `name` split as one writes it: an individual at the first space, a company whole (I1)."""
+    """The columns of a name, `name` split as one writes it: an individual at the first space, a company whole (I1).
+
+    A name of which a part is longer than its column is malformed.
+    """
     names = {n: given[n] for n in ("first_name", "last_name", "company_name", "kind") if given.get(n) is not None}
     kind = names.get("kind") or (customer.kind if customer else _kind_of(names))
     if whole := given.get("name"):
         first, _, last = whole.partition(" ")
         split = {"company_name": whole} if kind == Customer.Kind.COMPANY else {"first_name": first, "last_name": last.strip()}
-        names = split | names if customer is None else names | split
+        if any(len(part) > PART for part in split.values()):
+            drop("name")
+        else:
+            names = split | names if customer is None else names | split
     if customer is None:
         names["kind"] = kind
     return names

@@ -87,6 +87,7 @@ MORE = {  # what the walk sends besides
     "billing/payments/<id:pk>/refund/": REFUND,
     "billing/statements/<id:pk>/apply-credit/": {"amount": "0.30"},
     "customers/<id:customer>/coupons/new/": {"amount": ""},
+    "customers/<id:pk>/erase/": {"reason": "asked", "confirm": "walked away"},
     "profile/": {"theme": "dark"},
 }
 
@@ -149,6 +150,10 @@ def archived(world, by):
     return {"pk": archive_customer(make_customer(by=by), by=by).pk}
 
 
+def forgotten(world, by):
+    return {"pk": make_customer(by=by, first_name="Walked", last_name="Away").pk}
+
+
 def pinned(world, by):
     pin_comment(Comment.objects.get(pk=world.comment), pinned=True, by=by)
     return {}
@@ -182,6 +187,7 @@ MADE = {
     "billing/subscriptions/<id:pk>/resume/": paused,
     "customers/<id:customer>/comments/<id:pk>/unpin/": pinned,
     "customers/<id:customer>/methods/<id:pk>/default/": second_method,
+    "customers/<id:pk>/erase/": forgotten,
     "customers/<id:pk>/restore/": archived,
 }
 
