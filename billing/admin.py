@@ -7,6 +7,8 @@ gateways and what they send are not among them.
 from django.contrib import admin
 from django.db.models import Q
 
+from billing.domain import card_links, coupons, reminders, requests, webhooks
+from billing.domain.attempt_checks import check_attempt
 from billing.models import (
     Attempt,
     BalanceEntry,
@@ -24,20 +26,20 @@ from billing.models import (
     TokenizationLink,
     WebhookDelivery,
 )
-from dashboard.admin import PUBLIC_ID, ModeFilter, ReadOnlyAdmin, site
+from dashboard.admin import CreatedFilter, ModeFilter, ReadOnlyAdmin, ReadOnlyInline, bulk, site
 from dashboard.money import Money
+
+SEND, CANCEL, LINK = "billing.send_statement", "billing.cancel_paymentrequest", "billing.add_cardlink"
+SWITCH, CHECK, REPLAY = "billing.change_coupon", "billing.check_attempt", "billing.replay_delivery"
+FEW = 10  # at once of what asks a gateway: each may take ten seconds
 
 
 class BillAdmin(ReadOnlyAdmin):
     """A record of money that belongs to a customer."""
 
     list_select_related = ("customer",)
+    named_by = ("pk", "customer")
     search_help_text = "Words of name, e-mail, number, description or reference, or a whole ID"
-
-    def find(self, queryset, text):
-        if text.startswith("cus_") and PUBLIC_ID.fullmatch(text):
-            return queryset.filter(customer=text)
-        return super().find(queryset, text)
 
     def get_queryset(self, request):
         return super().get_queryset(request).defer("search")
@@ -46,33 +48,38 @@ class BillAdmin(ReadOnlyAdmin):
 class ByIdAdmin(ReadOnlyAdmin):
     """A record that has no words to be found by: only whole IDs, its own and those of the columns `named_by`."""
 
-    named_by = ("pk",)
-
-    def find(self, queryset, text):
-        if not PUBLIC_ID.fullmatch(text):
-            return queryset.none()
-        return queryset.filter(Q(*[(name, text) for name in self.named_by], _connector=Q.OR))
+    def by_words(self, queryset, text):
+        return queryset.none()
 
 
-class LineInline(admin.TabularInline):
+class LineInline(ReadOnlyInline):
     model = LineItem
-    fields = readonly_fields = ("position", "description", "quantity", "unit_price_money", "amount_money")
-    extra = 0
-    can_delete = False
+    fields = ("position", "description", "quantity", "unit_price_money", "amount_money")
 
-    def has_view_permission(self, request, obj=None):
-        return True  # whoever may see the statement
 
-    def has_add_permission(self, request, obj=None):
-        return False
+def pause(statement, *, by):
+    reminders.pause_reminders(statement, paused=True, by=by)
 
-    has_change_permission = has_delete_permission = has_add_permission
+
+def resume(statement, *, by):
+    reminders.pause_reminders(statement, paused=False, by=by)
+
+
+def switch_off(coupon, *, by):
+    coupons.switch(coupon, active=False, by=by)
+
+
+def switch_on(coupon, *, by):
+    coupons.switch(coupon, active=True, by=by)
 
 
 @admin.register(BillingStatement, site=site)
 class StatementAdmin(BillAdmin):
-    list_display = ("__str__", "customer", "status", "total_money", "amount_remaining_money", "due_at", "mode", "created_at")
-    list_filter = (ModeFilter, "status")
+    named_by = ("pk", "customer", "subscription", "coupon")
+    list_display = (
+        "__str__", "customer", "status", "total_money", "amount_remaining_money", "due_at", "mode_badge", "created_at",
+    )  # fmt: skip
+    list_filter = (ModeFilter, CreatedFilter, "status")
     inlines = (LineInline,)
     fields = (
         "in_dashboard", "id", "customer", "mode", "number", "status", "description", "currency", "subtotal_money",
@@ -82,14 +89,25 @@ class StatementAdmin(BillAdmin):
         "billing_details_collection", "allowed_methods", "merchant_reference_id", "metadata", "due_at", "finalized_at", "sent_at",
         "sent_count", "paid_at", "voided_at", "marked_uncollectible_at", "fulfilled_at", "fulfilled_by",
         "subscription", "period_start", "period_end", "billing", "billing_reason", "charges_failed", "next_charge_at",
-        "created_by", "created_at", "updated_at",
+        "reminders_paused", "promised_on", "promise_note", "created_by", "created_at", "updated_at",
+    )  # fmt: skip
+    actions = (
+        bulk(
+            pause, name="pause", title="Pause reminders", permission=SEND, done="without automatic reminders now",
+            consequence="No automatic reminder of these statements is mailed until you resume them. They stay due.",
+        ),
+        bulk(
+            resume, name="resume", title="Resume reminders", permission=SEND, done="with automatic reminders again",
+            consequence="Automatic reminders of these statements are mailed again, those that are due now included.",
+        ),
     )  # fmt: skip
 
 
 @admin.register(Payment, site=site)
 class PaymentAdmin(BillAdmin):
-    list_display = ("__str__", "customer", "badge", "amount_money", "method", "gateway", "mode", "created_at")
-    list_filter = (ModeFilter, "status", "product_type")
+    named_by = ("pk", "customer", "statement", "request", "source")
+    list_display = ("__str__", "customer", "badge", "amount_money", "method", "gateway", "mode_badge", "created_at")
+    list_filter = (ModeFilter, CreatedFilter, "status", "product_type")
     fields = (
         "in_dashboard", "id", "customer", "mode", "product_type", "request", "statement", "attempt", "status", "amount_money",
         "amount_refunded_money", "dispute", "fee_money", "source", "method", "method_bin", "method_holder", "billing_name",
@@ -102,13 +120,20 @@ class PaymentAdmin(BillAdmin):
 
 @admin.register(PaymentRequest, site=site)
 class RequestAdmin(BillAdmin):
-    list_display = ("__str__", "customer", "status", "amount_money", "expires_at", "mode", "created_at")
-    list_filter = (ModeFilter, "status")
+    named_by = ("pk", "customer", "coupon")
+    list_display = ("__str__", "customer", "status", "amount_money", "expires_at", "mode_badge", "created_at")
+    list_filter = (ModeFilter, CreatedFilter, "status")
     fields = (
         "in_dashboard", "id", "customer", "mode", "status", "amount_money", "discount_money", "coupon", "country", "method_types",
         "by_staff", "description",
         "merchant_reference_id", "metadata", "customer_name", "customer_email", "save_card", "complete_url", "cancel_url",
         "language", "expires_at", "completed_at", "canceled_at", "sent_at", "created_by", "created_at", "updated_at",
+    )  # fmt: skip
+    actions = (
+        bulk(
+            requests.cancel_payment_request, name="cancel", title="Cancel requests", permission=CANCEL, done="canceled", most=FEW,
+            consequence="Their links stop taking payment at once. No money moves, and what was paid already stays paid.",
+        ),
     )  # fmt: skip
 
 
@@ -116,7 +141,7 @@ class RequestAdmin(BillAdmin):
 class AttemptAdmin(ByIdAdmin):
     """What was tried at a gateway: the first place to look when a payment hangs."""
 
-    list_display = ("id", "kind", "target_id", "gateway", "state", "mode", "tries", "touched_at")
+    list_display = ("id", "kind", "target_id", "gateway", "state", "mode_badge", "tries", "touched_at")
     list_filter = (ModeFilter, "state", "kind")
     search_help_text = "The whole ID of the attempt, of its customer or of what it is for"
     fields = (
@@ -125,12 +150,19 @@ class AttemptAdmin(ByIdAdmin):
     )  # fmt: skip
 
     named_by = ("pk", "target_id", "customer")
+    actions = (
+        bulk(
+            check_attempt, name="check", title="Ask the gateway again", permission=CHECK, done="asked about", most=FEW,
+            consequence="The gateway is asked what became of these. Asking never charges or refunds anything twice.",
+        ),
+    )  # fmt: skip
 
 
 @admin.register(Refund, site=site)
 class RefundAdmin(BillAdmin):
-    list_display = ("__str__", "payment", "customer", "status", "reason", "mode", "created_at")
-    list_filter = (ModeFilter, "status", "reason", "destination")
+    named_by = ("pk", "customer", "payment")
+    list_display = ("__str__", "payment", "customer", "status", "reason", "mode_badge", "created_at")
+    list_filter = (ModeFilter, CreatedFilter, "status", "reason", "destination")
     list_select_related = ("customer", "payment")
     fields = (
         "in_dashboard", "id", "payment", "customer", "mode", "status", "amount_money", "reason", "remarks",
@@ -141,7 +173,7 @@ class RefundAdmin(BillAdmin):
 
 @admin.register(Dispute, site=site)
 class DisputeAdmin(ByIdAdmin):
-    list_display = ("__str__", "payment", "customer", "status", "reason", "mode", "opened_at")
+    list_display = ("__str__", "payment", "customer", "status", "reason", "mode_badge", "opened_at")
     list_filter = (ModeFilter, "status")
     list_select_related = ("customer", "payment")
     search_help_text = "The whole ID of the dispute, its payment or its customer"
@@ -157,7 +189,7 @@ class DisputeAdmin(ByIdAdmin):
 
 @admin.register(BalanceEntry, site=site)
 class BalanceEntryAdmin(ByIdAdmin):
-    list_display = ("customer", "amount_money", "kind", "reason", "mode", "created_at")
+    list_display = ("customer", "amount_money", "kind", "reason", "mode_badge", "created_at")
     list_filter = (ModeFilter, "kind")
     list_select_related = ("customer",)
     search_help_text = "The whole ID of the entry, its customer, statement, payment or refund"
@@ -173,7 +205,7 @@ class BalanceEntryAdmin(ByIdAdmin):
 
 @admin.register(Reminder, site=site)
 class ReminderAdmin(ByIdAdmin):
-    list_display = ("statement", "kind", "mode", "created_at")
+    list_display = ("statement", "kind", "mode_badge", "created_at")
     list_filter = ("kind",)
     list_select_related = ("statement",)
     search_help_text = "The whole ID of the reminder or of its statement"
@@ -192,13 +224,19 @@ class ReminderAdmin(ByIdAdmin):
 class DeliveryAdmin(ByIdAdmin):
     """What a gateway reported, without its body: the dashboard's page shows that with secrets hidden."""
 
-    list_display = ("type", "event_id", "gateway", "state", "mode", "deliveries", "tries", "received_at")
+    permission = "billing.view_delivery"
+    list_display = ("type", "event_id", "gateway", "state", "mode_badge", "deliveries", "tries", "received_at")
     list_filter = (ModeFilter, "state")
     search_help_text = "The whole ID of the delivery, of its event, or of what it is about at the gateway"
-    named_by = ("pk",)
     fields = (
         "in_dashboard", "id", "mode", "gateway", "event_id", "type", "object_kind", "remote_id", "state", "deliveries", "tries",
         "error", "received_at", "touched_at", "processed_at",
+    )  # fmt: skip
+    actions = (
+        bulk(
+            webhooks.replay, name="replay", title="Replay deliveries", permission=REPLAY, done="worked on again", most=FEW,
+            consequence="The gateway is asked about what these name, and the answer is applied. Nothing is charged twice.",
+        ),
     )  # fmt: skip
 
     def find(self, queryset, text):
@@ -212,7 +250,7 @@ class DeliveryAdmin(ByIdAdmin):
 class MethodAdmin(ByIdAdmin):
     """What a receipt may show of a method. The tokens that stand for it, here and at its gateway, are shown to nobody."""
 
-    list_display = ("__str__", "customer", "type", "badge", "is_default", "gateway", "mode", "created_at")
+    list_display = ("__str__", "customer", "type", "badge", "is_default", "gateway", "mode_badge", "created_at")
     list_filter = (ModeFilter, "status", "type", "is_default")
     list_select_related = ("customer",)
     search_help_text = "The whole ID of the method or of its customer"
@@ -227,7 +265,8 @@ class MethodAdmin(ByIdAdmin):
 
 @admin.register(TokenizationLink, site=site)
 class CardLinkAdmin(BillAdmin):
-    list_display = ("__str__", "customer", "badge", "gateway", "by_staff", "expires_at", "mode", "created_at")
+    named_by = ("pk", "customer", "method")
+    list_display = ("__str__", "customer", "badge", "gateway", "by_staff", "expires_at", "mode_badge", "created_at")
     list_filter = (ModeFilter, "status", "by_staff")
     list_select_related = ("customer",)
     search_help_text = "Words of name, e-mail or message, or a whole ID"
@@ -236,6 +275,12 @@ class CardLinkAdmin(BillAdmin):
         "description", "customer_name", "customer_email", "method", "expires_at", "opened_at", "sent_at", "completed_at",
         "canceled_at", "created_by", "created_at", "updated_at",
     )  # fmt: skip
+    actions = (
+        bulk(
+            card_links.cancel_card_link, name="end", title="End links now", permission=LINK, done="ended", most=FEW,
+            consequence="Nobody saves a card on these links any more. Cards that were saved stay.",
+        ),
+    )  # fmt: skip
 
     def page_of(self, obj):
         return obj.customer if obj.by_staff else obj
@@ -243,19 +288,29 @@ class CardLinkAdmin(BillAdmin):
 
 @admin.register(Coupon, site=site)
 class CouponAdmin(BillAdmin):
-    list_display = ("code", "name", "badge", "off", "uses", "redeem_by", "customer", "mode", "created_at")
-    list_filter = (ModeFilter, "active", "duration")
+    list_display = ("code", "name", "badge", "off", "uses", "redeem_by", "customer", "mode_badge", "created_at")
+    list_filter = (ModeFilter, CreatedFilter, "active", "duration")
     search_help_text = "Words of code, name or description, or a whole ID"
     fields = (
         "in_dashboard", "id", "mode", "code", "name", "description", "badge", "active", "off", "duration",
         "duration_in_months", "customer", "times_redeemed", "max_redemptions", "max_per_customer", "starts_at", "redeem_by",
         "metadata", "created_by", "created_at", "updated_at", "version",
     )  # fmt: skip
+    actions = (
+        bulk(
+            switch_off, name="switch_off", title="Switch off coupons", permission=SWITCH, done="switched off",
+            consequence="Nobody can use these codes any more. Discounts that were given already stay.",
+        ),
+        bulk(
+            switch_on, name="switch_on", title="Switch on coupons", permission=SWITCH, done="switched on",
+            consequence="These codes can be used again, as far as their dates and limits allow.",
+        ),
+    )  # fmt: skip
 
 
 @admin.register(CouponRedemption, site=site)
 class RedemptionAdmin(ByIdAdmin):
-    list_display = ("id", "coupon", "customer", "discounted", "counts", "mode", "redeemed_at", "released_at")
+    list_display = ("id", "coupon", "customer", "discounted", "counts", "mode_badge", "redeemed_at", "released_at")
     list_filter = (ModeFilter, "counts")
     list_select_related = ("coupon", "customer")
     search_help_text = "The whole ID of the use, its coupon, customer, statement, request or subscription"
@@ -275,8 +330,9 @@ class RedemptionAdmin(ByIdAdmin):
 
 @admin.register(Subscription, site=site)
 class SubscriptionAdmin(BillAdmin):
-    list_display = ("name", "customer", "status", "period_money", "every", "next_invoice_on", "mode", "created_at")
-    list_filter = (ModeFilter, "status", "billing", "interval")
+    named_by = ("pk", "customer", "method", "coupon")
+    list_display = ("name", "customer", "status", "period_money", "every", "next_invoice_on", "mode_badge", "created_at")
+    list_filter = (ModeFilter, CreatedFilter, "status", "billing", "interval")
     search_help_text = "Words of its name, of the customer's name or e-mail, or of metadata, or a whole ID"
     fields = (
         "in_dashboard", "id", "customer", "mode", "name", "status", "amount_money", "quantity", "period_money", "every",
