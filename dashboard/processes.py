@@ -71,10 +71,11 @@ def start_worker():
 
 
 def web_command(descriptor):
-    """gunicorn: threads within a few processes; it finishes open requests before it stops."""
+    """gunicorn: threads within a few processes (web_server.py); it finishes open requests before it stops."""
     return [
         *(sys.executable, "-m", "gunicorn", "dashboard.wsgi:application", "--bind", f"fd://{descriptor}"),
-        *("--worker-class", "gthread", "--workers", str(settings.WEB_WORKERS), "--threads", str(settings.WEB_THREADS)),
+        *("--worker-class", "dashboard.web_server.Worker", "--workers", str(settings.WEB_WORKERS)),
+        *("--threads", str(settings.WEB_THREADS)),
         *("--preload", "--no-control-socket", "--log-level", "warning", "--graceful-timeout", str(STOP_PATIENCE - 5)),
     ]
 

@@ -82,7 +82,7 @@ def _server(databases, size):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = subprocess.Popen(_command(port), cwd=settings.BASE_DIR, env=_environment(databases.name(size)))
+    server = subprocess.Popen(_command(port), cwd=settings.BASE_DIR, env=environment(databases.name(size)))
     try:
         wait_until_it_answers(server, ("127.0.0.1", port))
         asked = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
@@ -101,7 +101,7 @@ def _command(port):
     ]
 
 
-def _environment(name):
+def environment(name):
     """Our own environment with another database, and no limit on how often one may ask."""
     url = urlsplit(settings.DATABASE_URL)
     there = url._replace(path=f"/{name}").geturl() if settings.POSTGRES else f"sqlite:///{name}"

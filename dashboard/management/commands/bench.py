@@ -4,10 +4,13 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from dashboard import first_start
-from dashboard.bench import data, details, exports, http, imports, lists, report, search
+from dashboard.bench import availability, data, details, exports, http, imports, lists, report, search
 from dashboard.bench.databases import Databases
 
-PARTS = {"list": lists, "details": details, "search": search, "api": http, "export": exports, "import": imports}
+PARTS = {
+    **{"list": lists, "details": details, "search": search, "api": http, "export": exports, "import": imports},
+    "availability": availability,
+}
 EMPTY = "empty"
 
 
@@ -35,15 +38,16 @@ class Command(BaseCommand):
         parser.add_argument("--only", type=parts, default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
         parser.add_argument("--rounds", type=int, default=15, help="rounds a median is taken of")
         parser.add_argument("--import-rows", type=int, default=100_000, help="rows to import, at most as many as --rows")
+        parser.add_argument("--seconds", type=float, default=20, help="how long each crowd of the availability part stays")
         parser.add_argument("--rebuild", action="store_true", help="make the data anew")
         parser.add_argument("--drop", action="store_true", help="drop the benchmark's databases and stop")
         parser.add_argument("--markdown", action="store_true", help="print a table for BENCHMARKS.md")
 
-    def handle(self, *, rows, only, rounds, import_rows, rebuild, drop, markdown, **options):
+    def handle(self, *, rows, only, rounds, import_rows, seconds, rebuild, drop, markdown, **options):
         if settings.DEBUG:
             raise CommandError("DEBUG is on, and what it adds would be measured too. Unset DEBUG.")
         databases = Databases()
-        databases.import_rows = min(import_rows, rows[-1])
+        databases.import_rows, databases.seconds = min(import_rows, rows[-1]), seconds
         try:
             if drop or rebuild:
                 self.drop(databases)
