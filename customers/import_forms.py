@@ -8,6 +8,7 @@ from dashboard import places
 from dashboard.forms import KitForm
 from dashboard.imports import files
 from dashboard.imports.rows import PROBLEM_HEADER
+from dashboard.text import visible
 
 
 class UploadForm(KitForm):
@@ -56,14 +57,14 @@ class ColumnsForm(KitForm):
         for i, header in enumerate(run.headers):
             self.fields[f"column_{i}"] = forms.ChoiceField(
                 required=False,
-                label=header or f"Column {i + 1}",
+                label=visible(header) or f"Column {i + 1}",
                 choices=_choices(header),
                 initial=run.mapping[i] if i < len(run.mapping) else "",
             )
 
     def columns(self, preview):
         """(field, first values) of each column, for the template."""
-        values = [[row[i][:60] for row in preview if i < len(row) and row[i]][:3] for i in range(len(self.run.headers))]
+        values = [[visible(row[i][:60]) for row in preview if i < len(row) and row[i]][:3] for i in range(len(self.run.headers))]
         return [(self[f"column_{i}"], values[i]) for i in range(len(self.run.headers))]
 
     @property

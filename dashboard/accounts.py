@@ -4,18 +4,28 @@ import re
 
 from allauth.account import views as account
 from allauth.account.adapter import DefaultAccountAdapter
-from allauth.account.forms import LoginForm, ResetPasswordForm
+from allauth.account.forms import LoginForm, ResetPasswordForm, default_token_generator
+from allauth.account.utils import user_pk_to_url_str
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.base import views as mfa
 from allauth.mfa.totp.forms import ActivateTOTPForm
+from allauth.mfa.totp.internal.auth import generate_totp_secret
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.mail import send_mail
+from django.tasks import task
+from django.template.loader import render_to_string
 from django.urls import reverse
 
-from dashboard import doors, events, passkeys, stepup, team
+from dashboard import doors, events, passkeys, stepup, team, throttle
+from dashboard.encryption import decrypt, encrypt
 from dashboard.forms import NoCardNumber
+from dashboard.limits import TooOften
+from dashboard.models import User
 
+SECOND_STEP = "second step"  # what a seed is encrypted for
+_PLAIN_SEED = re.compile(r"[A-Z2-7]+=*")
 NOTED = {  # what allauth mails its owner about -> what happened, as an event
     "mfa/email/totp_activated": "user.second_step_added",
     "mfa/email/totp_deactivated": "user.second_step_switched_off",
@@ -53,16 +63,27 @@ class Adapter(DefaultAccountAdapter):
         super().send_notification_mail(template_prefix, user, context, email or user.email)
 
     def pre_authenticate(self, request, **credentials):
-        """Refuses to look at a password after too many wrong ones; that is recorded."""
+        """Refuses to look at a password after too many wrong ones; that is recorded. Raises TooOften."""
         try:
-            super().pre_authenticate(request, **credentials)
-        except ValidationError:
+            throttle.spend(request, credentials.get("email") or "")
+        except throttle.Flood as flood:
+            if flood.noticed:
+                doors.sign_in_flooded()
+            raise
+        except TooOften:
             doors.sign_in_throttled(credentials)
             raise
 
-    def send_password_reset_mail(self, user, email, context):
-        doors.reset_asked(user)
-        super().send_password_reset_mail(user, email, context)
+    def authenticate(self, request, **credentials):
+        user = super().authenticate(request, **credentials)
+        if user:
+            throttle.give_back(request)
+        return user
+
+    def post_login(self, request, user, **how):
+        response = super().post_login(request, user, **how)
+        throttle.remember_browser(request, response, user)
+        return response
 
     def set_password(self, user, password):
         """Changing, setting or resetting it signs its owner out elsewhere, and is recorded."""
@@ -88,6 +109,16 @@ class MFAAdapter(DefaultMFAAdapter):
         "cannot_delete_authenticator": passkeys.NEEDED,
     }
 
+    def encrypt(self, text):
+        """What the seed of somebody's codes is kept as: a copy of the database makes nobody's code."""
+        return encrypt(text, SECOND_STEP)
+
+    def decrypt(self, encrypted_text):
+        """The seed; one that is kept plainly is from before. Without the key it was encrypted under, one no code fits."""
+        if _PLAIN_SEED.fullmatch(encrypted_text):
+            return encrypted_text
+        return decrypt(encrypted_text, SECOND_STEP) or generate_totp_secret()
+
     def build_totp_svg(self, url):
         """The QR code as an element to put into a page: without the XML declaration."""
         return super().build_totp_svg(url).partition("?>")[2]
@@ -110,7 +141,27 @@ class SignIn(NoCardNumber, LoginForm):
 
 
 class ForgotPassword(NoCardNumber, ResetPasswordForm):
+    """Does the same for an address with an account and for one without: a task. Sending the mail takes a while, and tells."""
+
     box = "email"
+
+    def save(self, request, **kwargs):
+        mail_reset.enqueue(self.users[0].pk if self.users else "", events.where())
+        return self.cleaned_data["email"]
+
+
+@task
+def mail_reset(user_id, where):
+    """Mail the link to choose a new password. `where` is what the event says of who asked."""
+    user = User.objects.filter(pk=user_id, is_active=True).first()
+    if not user:
+        return
+    with events.acting(**where):
+        doors.reset_asked(user)
+    key = f"{user_pk_to_url_str(user)}-{default_token_generator.make_token(user)}"
+    about = {"password_reset_url": Adapter().get_reset_password_from_key_url(key), "merchant": settings.MERCHANT_NAME}
+    subject, text = (render_to_string(f"account/email/password_reset_key_{part}.txt", about) for part in ("subject", "message"))
+    send_mail(subject.strip(), text.strip() + "\n", None, [user.email])
 
 
 class ActivateCodes(NoCardNumber, ActivateTOTPForm):

@@ -7,6 +7,7 @@ or in groups. Phone numbers, public ids and numbers of any other kind are left a
 import logging
 import re
 import tempfile
+from itertools import accumulate
 
 # What stands between groups: blanks, dots and dashes of all kinds, and their bytes in UTF-8 read one by one.
 _SIGNS = " .\\-\u00a0\u2007\u2009\u202f\u2010-\u2015\u2212"
@@ -15,7 +16,7 @@ _RUN = re.compile(rf"(?<!\d)\d(?:(?:[{_SIGNS}]|{_IN_BYTES}){{0,3}}\d){{12,}}")
 _LIKELY = re.compile(rf"\d[\d{_SIGNS}\u0080-\u0095\u00af\u00c2\u00e2]{{12}}")  # what any of those starts with, found far sooner
 _GROUP = re.compile(r"\d+")
 _ID = re.compile(
-    r"(?<![0-9A-Za-z])(?=[0-9-]*[a-f])(?:[0-9a-f]{24}|[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![0-9A-Za-z])"
+    r"(?<![0-9A-Za-z])(?=[0-9-]{0,35}[a-f])(?:[0-9a-f]{24}|[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![0-9A-Za-z])"
 )
 _HIDDEN = re.compile(rf"#(?:[{_SIGNS}]{{0,3}}#){{8,}}(?:[{_SIGNS}]{{0,3}}\d){{4}}(?!\d)")
 _LONG = range(16, 20)
@@ -30,6 +31,10 @@ SCHEMES = [  # (first digits from, to, how many digits in all)
     ("60", "69", _LONG),  # Discover, UnionPay, RuPay, Maestro
     ("81", "82", (16,)),  # RuPay, UnionPay
 ]  # fmt: skip
+_STARTS = {
+    f"{start:02}" for first, last, _ in SCHEMES for start in range(int(first.ljust(2, "0")[:2]), int(last.ljust(2, "9")[:2]) + 1)
+}
+_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 SEAM = 200  # more bytes than a card number has, however it is spaced
 PHONE = 15  # most digits of a phone number: fewer behind a plus sign are one
 
@@ -80,26 +85,50 @@ def _spans(text):
         return
     text = _ID.sub(lambda found: "x" * len(found[0]), text)
     for run in _RUN.finditer(text):
-        least = PHONE + 1 if text[run.start() - 1 : run.start()] == "+" else 13
-        groups, at = [group.span() for group in _GROUP.finditer(text, *run.span())], 0
-        while at < len(groups):
-            last = next((n for n in range(at, min(len(groups), at + 19)) if _is_card(text, groups[at : n + 1], least)), None)
-            if last is not None:
-                yield groups[at][0], groups[last][1]
-            at = at + 1 if last is None else last + 1
+        yield from _cards(text, run, PHONE + 1 if text[run.start() - 1 : run.start()] == "+" else 13)
 
 
-def _is_card(text, groups, least):
-    digits = "".join(str(int(d)) for start, end in groups for d in text[start : min(end, start + 20)])
-    if not least <= len(digits) <= 19 or len(set(digits)) == 1:
-        return False
+def _cards(text, run, least):
+    """(start, end) of the card numbers in a run of digits and signs; they have at least so many digits.
+
+    Each group of digits is looked at a bounded number of times, each time at once: whole files of digits pass here.
+    """
+    groups = [group.span() for group in _GROUP.finditer(text, *run.span())]
+    digits = "".join([text[start:end] for start, end in groups])
+    digits = digits if digits.isascii() else "".join([str(int(digit)) for digit in digits])
+    ends, sums, at = list(accumulate(end - start for start, end in groups)), _luhn_sums(digits), 0
+    while at < len(groups):
+        first = ends[at] - (groups[at][1] - groups[at][0])
+        last = _last(digits, sums, first, ends[at : at + 19], least) if digits[first : first + 2] in _STARTS else None
+        if last is not None:
+            yield groups[at][0], groups[at + last][1]
+        at += 1 if last is None else last + 1
+
+
+def _last(digits, sums, first, ends, least):
+    """Which of `ends` is the first that makes a card number of the digits from `first` on, or None."""
+    for n, end in enumerate(ends):
+        length = end - first
+        if length > 19:
+            return None
+        if length >= least and (sums[end % 2][end] - sums[end % 2][first]) % 10 == 0 and _is_card(digits[first:end]):
+            return n
+    return None
+
+
+def _is_card(digits):
+    """Whether digits that pass the Luhn check are as many as a scheme has that begins like them; not one digit all over."""
     known = any(first <= digits[: len(first)] <= last and len(digits) in lengths for first, last, lengths in SCHEMES)
-    return known and _luhn(digits)
+    return known and len(set(digits)) > 1
 
 
-def _luhn(digits):
-    doubled = (int(d) * (1 + i % 2) for i, d in enumerate(reversed(digits)))
-    return sum(d // 10 + d % 10 for d in doubled) % 10 == 0
+def _luhn_sums(digits):
+    """Running sums with every even digit doubled, and with every odd one: what stands between two places is a difference."""
+    plain = [int(digit) for digit in digits]
+    doubled = [_DOUBLED[digit] for digit in plain]
+    even, odd = plain[:], plain[:]
+    even[::2], odd[1::2] = doubled[::2], doubled[1::2]
+    return [0, *accumulate(even)], [0, *accumulate(odd)]
 
 
 def _hidden(number):

@@ -11,6 +11,7 @@ from django.core.cache import cache
 from django.db import DatabaseError
 
 from dashboard import events
+from dashboard.card_numbers import hide_card_numbers
 from dashboard.text import clean_text
 
 A_MINUTE = 60
@@ -55,6 +56,12 @@ def sign_in_throttled(credentials):
     _refused("sign_in.throttled", _account(credentials))
 
 
+def sign_in_flooded():
+    """So many tries of all strangers together that none of theirs is looked at any more. Once a minute in all, not each."""
+    about = _nobody()
+    _once("sign_in.throttled", "everybody", lambda: events.note("sign_in.throttled", by=None, livemode=True, about=about), "")
+
+
 def reset_asked(user):
     """A link to choose a new password is mailed to an account: somebody asked for it, whoever they were."""
     _once("user.reset_asked", user.pk, lambda: events.record("user.reset_asked", user, by=None))
@@ -74,10 +81,10 @@ def delivery_refused(gateway, *, livemode):
 
 
 def _path(request):
-    """The address asked for; of one that holds a secret, only its kind."""
+    """The address asked for; of one that holds a secret, only its kind. No card number in it is kept."""
     match = request.resolver_match
     secret = match and {"token", "key"} & match.kwargs.keys()
-    return clean_text(match.route if secret else request.path, 200)
+    return hide_card_numbers(clean_text(match.route if secret else request.path))[:200]
 
 
 def _account(credentials):
@@ -88,17 +95,22 @@ def _account(credentials):
     return User.objects.filter(email=typed.lower()[:254]).first() if "\0" not in typed else None
 
 
-def _refused(kind, user, **data):
+def _nobody():
     from dashboard.models import User
 
-    about = user or User(pk="")
+    return User(pk="")
+
+
+def _refused(kind, user, **data):
+    about = user or _nobody()
     _once(kind, "", lambda: events.note(kind, by=None, livemode=True, about=about, **data))
 
 
-def _once(kind, who, write):
+def _once(kind, who, write, address=None):
     """Write at most once a minute for an address (and whoever it is about). Trouble with it is logged and no more: a
     refusal stays one."""
-    key = f"door:{kind}:{events.where()['ip']}:{who}:{int(time.time()) // A_MINUTE}"
+    address = events.where()["ip"] if address is None else address
+    key = f"door:{kind}:{address}:{who}:{int(time.time()) // A_MINUTE}"
     try:
         if cache.add(key, 1, A_MINUTE):
             write()

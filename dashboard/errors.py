@@ -44,8 +44,8 @@ def not_found(request, exception=None):
 
 @login_not_required
 def too_many_requests(request, exception=None):
-    response = render(request, "429.html", status=429)
-    response["Retry-After"] = "60"
+    response = render(request, "429.html", {"wait": getattr(exception, "wait", "")}, status=429)
+    response["Retry-After"] = str(getattr(exception, "seconds", 60))
     return response
 
 

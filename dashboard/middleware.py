@@ -1,8 +1,10 @@
 """What every request passes: an id, security headers, the staff session's mode and clock, calm database errors."""
 
+import json
 import logging
 import secrets
 import time
+from base64 import urlsafe_b64decode
 from contextvars import ContextVar
 from urllib.parse import unquote_plus
 
@@ -12,17 +14,18 @@ from django.contrib.auth import logout
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
-from django.http import HttpResponseRedirect
-from django.utils.cache import patch_cache_control
+from django.http import HttpResponseNotAllowed, HttpResponseRedirect
 from django.utils.http import escape_leading_slashes
 
 from dashboard import errors, events
 from dashboard.api.errors import answer, answer_for, problem
 from dashboard.card_numbers import find_card_number
+from dashboard.limits import TooOften
 from dashboard.sessions import ADDRESS, AGENT, SEEN, SINCE
 from dashboard.text import clean_text
 
 API = "/api/"
+MACHINES = (API, "/webhooks/")  # asked by programs, which would follow a redirect and send their key in the clear for ever
 
 _request_id = ContextVar("request_id", default="-")
 SECURITY_HEADERS = {
@@ -30,6 +33,8 @@ SECURITY_HEADERS = {
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
 }
+PAYERS = ("/pay/", "/sandbox/")
+PAYERS_HEADERS = {"X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "no-referrer"}
 
 
 class RequestIdFilter(logging.Filter):
@@ -69,18 +74,49 @@ class ApiSpeaksJson:
 
 
 class SecurityHeaders:
-    """The headers Django does not set itself; pages are never stored by a browser or proxy."""
+    """The headers Django does not set itself. Whatever is not a file everybody may have is never stored by anybody; the
+    address of a page behind a payer's link is told to nobody, whatever becomes of the request."""
 
     def __init__(self, get_response):
         self.get_response = get_response
 
     def __call__(self, request):
         response = self.get_response(request)
+        if settings.SECURE_SSL_REDIRECT and not request.is_secure() and request.path.startswith(MACHINES):
+            refuse_plain_http(response)
         for name, value in SECURITY_HEADERS.items():
             response.setdefault(name, value)
-        if "Cache-Control" not in response:
-            patch_cache_control(response, no_store=True)
+        if "public" not in response.get("Cache-Control", ""):
+            response["Cache-Control"] = "no-store"
+            del response["Expires"]
+        for name, value in PAYERS_HEADERS.items() if request.path.startswith(PAYERS) else ():
+            response[name] = value
         return response
+
+
+class PagesTakeForms:
+    """Pages are read, and forms are sent to them: any other method is refused before anything else is looked at.
+
+    The packages' own form views would take a PUT for a POST. The API has verbs of its own and says itself which.
+    """
+
+    METHODS = ("GET", "HEAD", "OPTIONS", "POST")
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        if request.method in self.METHODS or request.path.startswith(API):
+            return self.get_response(request)
+        return HttpResponseNotAllowed(self.METHODS)
+
+
+def refuse_plain_http(response):
+    """Make a redirect to https a refusal: the mistake shows at the first try. ASVS 4.1.2."""
+    refusal = answer([problem("https_required", "Use https. What was sent here was readable by others on its way.")], 403)
+    response.status_code, response.content = refusal.status_code, refusal.content
+    response["Content-Type"] = refusal["Content-Type"]
+    del response["Location"]
 
 
 class Sessions(SessionMiddleware):
@@ -133,6 +169,14 @@ def address_of(request):
         return ""
 
 
+def _is_place(text):
+    """Whether text is a place in a list as we tell it (dashboard.paging): packed, so that digits in it are chance."""
+    try:
+        return isinstance(json.loads(urlsafe_b64decode(text + "==")), list)
+    except (ValueError, RecursionError):
+        return False
+
+
 class NoCardNumbersInAddresses:
     """Leads on without the parameters that hold a card number: a search box, a saved view and the log keep none."""
 
@@ -147,7 +191,8 @@ class NoCardNumbersInAddresses:
             return self.get_response(request)
         kept = request.GET.copy()
         for name, values in request.GET.lists():
-            if name not in self.PLACES and find_card_number(unquote_plus("\n".join([name, *values]))):
+            ours = name in self.PLACES and all(map(_is_place, values))
+            if not ours and find_card_number(unquote_plus("\n".join([name, *values]))):
                 del kept[name]
         if len(kept) == len(request.GET):
             return self.get_response(request)
@@ -158,8 +203,9 @@ class NoCardNumbersInAddresses:
         return HttpResponseRedirect(f"{path}?{kept.urlencode()}" if kept else path)
 
 
-class DatabaseTrouble:
-    """A database that is away, full, locked or read-only is 503 with a sentence, not a stack trace."""
+class Trouble:
+    """What may happen anywhere and is no fault: a database that is away, full, locked, read-only or too slow is 503, and
+    whoever asks too often gets 429. Both in a sentence, and with the time to come again."""
 
     def __init__(self, get_response):
         self.get_response = get_response
@@ -168,6 +214,8 @@ class DatabaseTrouble:
         return self.get_response(request)
 
     def process_exception(self, request, exception):
+        if isinstance(exception, TooOften):
+            return errors.too_many_requests(request, exception)
         if not isinstance(exception, errors.DATABASE):
             return None
         logging.getLogger(__name__).error("database trouble: %s", exception)

@@ -16,6 +16,7 @@ from dashboard.money import CURRENCIES
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 TESTING = "pytest" in sys.modules
+WEB = "dashboard.wsgi" in sys.modules  # this process answers requests: it is no command and no worker
 
 
 def stop(name, problem):
@@ -141,8 +142,7 @@ MERCHANT_EMAIL = env(
     "MERCHANT_EMAIL", "billing@example.com", check=lambda v: "@" in parseaddr(v)[1], problem="use an e-mail address."
 )
 LANGUAGE_CODE = "en"
-USE_TZ = True
-USE_I18N = True
+USE_TZ = USE_I18N = True
 
 # --- first start: read once, while the installation is empty ---------------------------------------
 ADMIN_EMAIL = env("ADMIN_EMAIL", "admin@example.com", check=lambda v: "@" in parseaddr(v)[1], problem="use an e-mail address.")
@@ -175,9 +175,10 @@ def sqlite_options(path):
 
 
 def postgres_options(_name):
-    """Connections are pooled in each process; no lock or forgotten transaction waits for ever."""
+    """Connections are pooled in each process; no lock or forgotten transaction waits for ever, no page asks for long."""
     pool = {"min_size": 1, "max_size": number("DATABASE_POOL", "8", least=1), "timeout": 10}
-    return {"pool": pool, "options": "-c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"}
+    limits = {"lock_timeout": "10s", "idle_in_transaction_session_timeout": "60s"} | ({"statement_timeout": "10s"} if WEB else {})
+    return {"pool": pool, "options": " ".join(f"-c {name}={limit}" for name, limit in limits.items())}
 
 
 DATABASE_URL = env("DATABASE_URL", f"sqlite:///{DATA_DIR / 'counterfoil.sqlite3'}")
@@ -212,10 +213,11 @@ MIDDLEWARE = [
     "dashboard.middleware.RequestId",
     "dashboard.logs.AccessLog",
     "dashboard.middleware.ApiSpeaksJson",
-    "django.middleware.security.SecurityMiddleware",
     "dashboard.middleware.SecurityHeaders",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "dashboard.middleware.PagesTakeForms",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "dashboard.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
@@ -227,7 +229,7 @@ MIDDLEWARE = [
     "dashboard.middleware.StaffSession",
     "dashboard.second_step.SecondStep",
     "dashboard.middleware.NoCardNumbersInAddresses",
-    "dashboard.middleware.DatabaseTrouble",
+    "dashboard.middleware.Trouble",
 ]
 ROOT_URLCONF = "dashboard.urls"
 WSGI_APPLICATION = "dashboard.wsgi.application"
@@ -253,10 +255,7 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 # --- sign-in ------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "dashboard.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
-PASSWORD_HASHERS = [
-    "django.contrib.auth.hashers.Argon2PasswordHasher",
-    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
-]
+PASSWORD_HASHERS = ["dashboard.hashing.TakesTurns", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]  # Argon2id, and old ones
 if TESTING:  # a real hash costs half a second of a core; the tests make thousands
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
@@ -280,11 +279,12 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
-ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key"}
+ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": "5/5m/key", "reset_password": "10/m/ip,5/h/key"}  # else: throttle.py
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = None
 MFA_ADAPTER = "dashboard.accounts.MFAAdapter"
 MFA_RECOVERY_CODES_SHOW_ONCE = True  # kept hashed
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # nobody signs up by themselves: an invitation or a reset reached the address
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_FORMS = {
     "activate_totp": "dashboard.accounts.ActivateCodes",
@@ -323,8 +323,7 @@ SESSION_COOKIE_NAME = "__Host-session" if SECURE else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if SECURE else "csrf"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = "Lax"
-CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_FAILURE_VIEW = "dashboard.errors.csrf_failure"
 SESSION_COOKIE_AGE = 12 * 3600  # absolute; the idle limit is below
 SESSION_IDLE_SECONDS = number("SESSION_IDLE_MINUTES", "30", least=1) * 60
@@ -347,11 +346,10 @@ SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = 31536000 if SECURE else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SECURE and PROXIES else None
-SECURE_REFERRER_POLICY = "same-origin"
-SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_REFERRER_POLICY = SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
-IMPORT_MAX_BYTES = number("IMPORT_MAX_MB", "20", least=1) * 1024 * 1024
+IMPORT_MAX_BYTES = number("IMPORT_MAX_MB", "5", least=1) * 1024 * 1024
 FILE_UPLOAD_HANDLERS = [
     "dashboard.imports.uploads.SizeLimit",
     "django.core.files.uploadhandler.MemoryFileUploadHandler",
@@ -371,7 +369,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": _static},
 }
-WHITENOISE_USE_FINDERS = DEBUG or TESTING
+WHITENOISE_USE_FINDERS, WHITENOISE_ALLOW_ALL_ORIGINS = DEBUG or TESTING, False
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}  # shared by workers
 _tasks = "django.tasks.backends.immediate.ImmediateBackend" if TESTING else "django_tasks_db.DatabaseBackend"
 TASKS = {"default": {"BACKEND": _tasks}}
@@ -424,6 +422,8 @@ SUBSCRIPTION_RETRY_DAYS = [  # after each failed charge of an invoice; with the 
         problem="use whole numbers of days from 1 to 90, separated by commas.",
     ).split(",")
 ]
+PERSONAL_DATA_DAYS = number("PERSONAL_DATA_DAYS", "180", least=30)  # of mails, imports …: see dashboard.retention
+RETENTION_YEARS = number("RETENTION_YEARS", "10", least=1)  # documents of an erased customer keep their names so long
 API_REQUESTS_PER_MINUTE = number("API_REQUESTS_PER_MINUTE", "1200", least=4)  # of one key; a quarter of them at once
 LOG_LEVEL = env(
     "LOG_LEVEL",

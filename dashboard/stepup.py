@@ -10,9 +10,9 @@ import time
 from allauth.account.adapter import get_adapter
 from django import forms
 from django.conf import settings
-from django.core.exceptions import ValidationError
 
 from dashboard.forms import KitForm
+from dashboard.limits import TooOften
 from dashboard.sessions import SINCE
 
 FRESH = 300  # seconds
@@ -54,8 +54,8 @@ def why_not_confirmed(request, password, nothing="Nothing was changed."):
         return f"Enter your password to go on. {nothing}"
     try:
         right = get_adapter().reauthenticate(request.user, password)
-    except ValidationError as error:
-        return f"{error.messages[0]} {nothing}"
+    except TooOften as error:
+        return f"Too many wrong tries. Wait {error.wait}, then try again. {nothing}"
     if not right:
         return f"This is not your password. {nothing}"
     note_confirmed(request)

@@ -5,6 +5,8 @@ import unicodedata
 
 # C0 and C1 controls but tab and line ends; lone surrogates; bidi overrides and isolates.
 _UNSAFE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufeff]")
+# What takes no room and means nothing: soft hyphens, marks of direction, spaces without width; joiners do mean something.
+_UNSEEN = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u2060-\u2064]")
 _LETTERS = str.maketrans({"ø": "o", "đ": "d", "ð": "d", "ł": "l", "ħ": "h", "ı": "i", "þ": "th", "æ": "ae", "œ": "oe"})
 _SEPARATORS = re.compile(r"[\W_]+")
 
@@ -15,9 +17,14 @@ def unsafe(text):
 
 
 def clean_text(text, limit=None):
-    """NFC, no control, surrogate or direction-override characters, line feeds only, trimmed, at most limit characters."""
+    """NFC, no control, surrogate, direction or unseen characters, line feeds only, trimmed, at most limit characters."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
-    return unicodedata.normalize("NFC", _UNSAFE.sub("", lines)).strip()[:limit]
+    return unicodedata.normalize("NFC", _UNSEEN.sub("", _UNSAFE.sub("", lines))).strip()[:limit]
+
+
+def visible(text):
+    """Text as it came, for people to look at: what nobody would see, or what would turn it round, is shown as �."""
+    return _UNSEEN.sub("�", _UNSAFE.sub("�", text))
 
 
 def fold(text):

@@ -13,6 +13,7 @@ from datetime import timedelta
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from billing.domain.gateway_texts import kept
 from billing.gateways.base import GatewayError, OutcomeUnknown, Unavailable
 from billing.models import Attempt
 from dashboard.states import DomainError
@@ -91,7 +92,7 @@ def ask(attempt, operation, *, apply):
     try:
         answer = operation()
     except Unavailable as error:  # nothing learnt; it stays what it was
-        return Attempt.objects.filter(pk=attempt.pk).update(error=str(error)[:500], touched_at=timezone.now())
+        return Attempt.objects.filter(pk=attempt.pk).update(error=kept(error), touched_at=timezone.now())
     except GatewayError as error:
         return mark_unknown(attempt, error)
     return apply(answer)
@@ -117,17 +118,22 @@ def mark_sent(attempt):
 
 def keep_answer(attempt, *, remote_id, url):
     """The gateway made a checkout page: keep its id and address."""
-    _keep(attempt, state=State.SENT, remote_id=remote_id, url=url, error="")
+    _keep(attempt, state=State.SENT, remote_id=remote_id, url=page_address(url), error="")
+
+
+def page_address(url):
+    """A page's address as a gateway gave it, if it is one of the web or a path of ours; "" for any other (javascript:, data:)."""
+    return url if url.startswith(("https://", "http://")) or (url.startswith("/") and not url.startswith("//")) else ""
 
 
 def mark_not_sent(attempt, error):
     """Certainly not executed: it may be sent again as it is. Another sender's answer stands."""
-    _keep(attempt, _unanswered(), state=State.NEW, error=str(error)[:500])
+    _keep(attempt, _unanswered(), state=State.NEW, error=kept(error))
 
 
 def mark_unknown(attempt, error):
     """Nobody knows. Payers are told not to pay again until reconcile has found out."""
-    _keep(attempt, state=State.UNKNOWN, error=str(error)[:500])
+    _keep(attempt, state=State.UNKNOWN, error=kept(error))
 
 
 def mark_open(attempt):
@@ -137,12 +143,12 @@ def mark_open(attempt):
 
 def mark_failed(attempt, error):
     """It certainly has no effect and never will: the next attempt may begin."""
-    _keep(attempt, state=State.FAILED, error=str(error)[:500], settled_at=timezone.now())
+    _keep(attempt, state=State.FAILED, error=kept(error), settled_at=timezone.now())
 
 
 def mark_refused(attempt, error):
     """The gateway will not have this call, whoever sends it."""
-    _keep(attempt, _unanswered(), state=State.FAILED, error=str(error)[:500], settled_at=timezone.now())
+    _keep(attempt, _unanswered(), state=State.FAILED, error=kept(error), settled_at=timezone.now())
 
 
 def drop_unsent(attempt):

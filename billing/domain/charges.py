@@ -3,6 +3,7 @@
 from django.db import transaction
 
 from billing.domain import attempts, payables, payments, vault
+from billing.domain.gateway_texts import kept, kept_failure
 from billing.domain.once import made_before, make_once
 from billing.gateways import GATEWAYS, about, gateway_for
 from billing.gateways.base import ChargeRequest, Declined
@@ -181,7 +182,8 @@ def apply_answer(attempt, result):
     payment = payments.apply_result(payment, result).derive()
     Payment.objects.filter(pk=payment.pk).update(search=payment.search)  # found by its card and reference from now on
     if attempt.is_open:
-        Attempt.objects.filter(pk=attempt.pk).update(url=result.next_action_url)  # where the payer confirms, if they must
+        page = attempts.page_address(result.next_action_url)  # where the payer confirms, if they must
+        Attempt.objects.filter(pk=attempt.pk).update(url=page)
         attempts.mark_done(attempt, result.remote_id)
     return payment
 
@@ -189,12 +191,8 @@ def apply_answer(attempt, result):
 @transaction.atomic
 def _refuse(attempt, error):
     payment = Payment.objects.select_for_update(no_key=True).get(pk=attempt.target_id)
-    said = {"failure_code": "rejected", "failure_message": str(error)[:500]}
+    said = {"failure_code": "rejected", "failure_message": kept(error)}
     if isinstance(error, Declined):
-        said = {
-            "failure_code": error.failure.code,
-            "failure_message": error.failure.message,
-            "gateway_reference": error.remote_id,
-        }
+        said = kept_failure(error.failure) | {"gateway_reference": error.remote_id}
     attempts.mark_refused(attempt, error)
     states.move(payment, Payment.Status.FAILED, by=None, **said)

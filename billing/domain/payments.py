@@ -7,6 +7,7 @@ from django.utils import timezone
 from billing.domain import attempts, payables, refunds
 from billing.domain.address_check import check_address
 from billing.domain.balance import move_balance
+from billing.domain.gateway_texts import NAME, kept, kept_failure
 from billing.domain.sending import queue_receipt
 from billing.gateways.base import ChargeStatus, CheckoutStatus
 from billing.models import Attempt, BalanceEntry, BillingStatement, CustomerTotal, Payment, PaymentRequest
@@ -134,10 +135,10 @@ def identity(result):
     return {
         "gateway_reference": result.remote_id,
         "method_type": method.type,
-        "method_brand": method.brand,
-        "method_last4": method.last4,
-        "method_bin": method.bin,
-        "method_holder": method.holder,
+        "method_brand": kept(method.brand, 20),
+        "method_last4": kept(method.last4, 4),
+        "method_bin": kept(method.bin, 8),
+        "method_holder": kept(method.holder, NAME),
     }
 
 
@@ -148,9 +149,7 @@ def _outcome(result):
         return {"paid_at": result.created_at, "fee": result.fee_minor, **taken}
     if result.status == ChargeStatus.AUTHORIZED:
         return {"authorized_at": result.created_at}
-    if result.failure:
-        return {"failure_code": result.failure.code, "failure_message": result.failure.message}
-    return {}
+    return kept_failure(result.failure)
 
 
 def frozen_address(customer):

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from billing.domain import attempts
 from billing.domain.balance import move_balance
+from billing.domain.gateway_texts import kept_failure
 from billing.domain.once import make_once
 from billing.gateways import gateway_for
 from billing.gateways.base import DisputeStatus, Failure, RefundRequest, RefundStatus
@@ -154,7 +155,7 @@ def _refuse(attempt, error):
     """The gateway will not refund: the amount is refundable again."""
     Payment.objects.select_for_update(no_key=True).get(refunds=attempt.target_id)
     attempts.mark_refused(attempt, error)
-    failure = getattr(error, "failure", None) or Failure("rejected", str(error)[:500])
+    failure = getattr(error, "failure", None) or Failure("rejected", str(error))
     _fail(Refund.objects.select_for_update(no_key=True).get(pk=attempt.target_id), failure)
 
 
@@ -215,8 +216,7 @@ def _succeed(refund, *, by):
 
 
 def _fail(refund, failure):
-    said = {"failure_code": failure.code, "failure_message": failure.message} if failure else {}
-    states.move(refund, Status.FAILED, by=None, updated_at=timezone.now(), **said)
+    states.move(refund, Status.FAILED, by=None, updated_at=timezone.now(), **kept_failure(failure))
     _give_back(refund)
 
 

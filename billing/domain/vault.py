@@ -6,9 +6,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from billing.domain import attempts, payables
+from billing.domain.gateway_texts import NAME, kept
 from billing.gateways import gateway_for
 from billing.gateways.base import CheckoutStatus, CustomerRef, GatewayError
 from billing.models import Attempt, GatewayCustomer, Payment, PaymentMethod, Subscription, TokenizationLink
+from customers.domain import refuse_erased
 from customers.models import Customer
 from dashboard import events, states
 from dashboard.places import country_code
@@ -43,7 +45,7 @@ def keep_method(customer, *, gateway, summary, by, make_default=False, **told):
     active method becomes the default by itself (C15). Raises DomainError when the gateway told too little to show it:
     R-33 and R-34 name what a card and a wallet account must have; and when it is on file with another customer.
     """
-    Customer.objects.select_for_update(no_key=True).get(pk=customer.pk)
+    refuse_erased(Customer.objects.select_for_update(no_key=True).get(pk=customer.pk))
     if found := PaymentMethod.objects.filter(gateway=gateway, gateway_token=summary.token).first():
         if found.customer_id != customer.pk:
             raise DomainError("This payment method is on file with another customer. Nothing was saved.")
@@ -82,7 +84,7 @@ def _whole(summary):
 
 def _card(summary):
     return {
-        "card_name": summary.holder,
+        "card_name": kept(summary.holder, NAME),
         "card_number_last4": summary.last4,
         "card_number_bin": summary.bin,
         "card_scheme": summary.brand,
@@ -93,11 +95,12 @@ def _card(summary):
 
 
 def _bank_account(summary):
-    return {"account_name": summary.holder, "account_bank_name": summary.brand, "account_number_last4": summary.last4}
+    named = {"account_name": kept(summary.holder, NAME), "account_bank_name": kept(summary.brand, NAME)}
+    return named | {"account_number_last4": summary.last4}
 
 
 def _wallet(summary):
-    return {"checkout_email": summary.email, "checkout_holder": summary.holder, "wallet_type": summary.brand}
+    return {"checkout_email": summary.email, "checkout_holder": kept(summary.holder, NAME), "wallet_type": summary.brand}
 
 
 _COLUMNS = {"card": _card, "bank_account": _bank_account, "checkout": _wallet}
@@ -192,7 +195,7 @@ def remove_method(method, *, by):
     try:
         gateway_for(removed.gateway).detach_method(removed.gateway_token, key=f"{removed.pk}.detach")
     except GatewayError as error:  # it is of no use to us any more; staff can see to it at the gateway
-        events.record("payment_method.kept_at_gateway", removed, by=None, why=str(error)[:300])
+        events.record("payment_method.kept_at_gateway", removed, by=None, why=kept(error, 300))
     return removed
 
 
@@ -226,3 +229,18 @@ def refuse_unchargeable(method):
         raise DomainError(
             f"{method} expired at the end of {method.last_day:%B %Y}. Choose another payment method. No money moved."
         )
+
+
+def forget_at_gateway(method, *, gone):
+    """Ask the gateway to forget a method of somebody who was erased; `gone` then stands where its token stood.
+
+    Not to be called inside a transaction. Returns "" when it is done, else a sentence for staff: nothing is known for sure.
+    """
+    try:
+        gateway_for(method.gateway).detach_method(method.gateway_token, key=f"{method.pk}.detach")
+    except GatewayError as error:
+        why = kept(error, 300)
+        events.record("payment_method.kept_at_gateway", method, by=None, why=why)
+        return f"{method.gateway.capitalize()} may still keep a {method.get_type_display().lower()}: {why}"
+    PaymentMethod.objects.filter(pk=method.pk).update(gateway_token=gone)
+    return ""

@@ -1,6 +1,4 @@
-"""What gateways tell us: verified, kept as it came (card numbers hidden), and taken as a hint to ask the gateway.
-
-No message is believed.
+"""What gateways tell us: verified, kept (card numbers hidden), and taken as a hint to ask the gateway. No message is believed.
 
 Receiving and working are two steps. A message that could not be worked on stays in the inbox with its error, the
 gateway is answered with an error so that it sends it again, and process_waiting works on it besides.
@@ -14,11 +12,11 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from billing.domain import settle
+from billing.domain.gateway_texts import CODE, REFERENCE, kept
 from billing.gateways import gateway_for
 from billing.gateways.base import GatewayError
 from billing.models import WebhookDelivery
 from dashboard import events
-from dashboard.card_numbers import hide_card_numbers
 from dashboard.states import DomainError
 
 State = WebhookDelivery.State
@@ -37,9 +35,9 @@ def receive(slug, body, headers):
     for bytes that gateway did not sign just now. Never inside a transaction: the gateway is asked.
     """
     event = gateway_for(slug).parse_webhook(body, headers)
-    delivery, new = WebhookDelivery.objects.get_or_create(
-        gateway=slug, event_id=event.event_id, defaults=_columns(event) | {"body": hide_card_numbers(body.decode())}
-    )
+    columns = _columns(event) | {"body": kept(body.decode(), len(body))}
+    event_id = kept(event.event_id, REFERENCE)
+    delivery, new = WebhookDelivery.objects.get_or_create(gateway=slug, event_id=event_id, defaults=columns)
     if new:
         return process(delivery)
     WebhookDelivery.objects.filter(pk=delivery.pk).update(deliveries=F("deliveries") + 1)
@@ -48,7 +46,8 @@ def receive(slug, body, headers):
 
 
 def _columns(event):
-    return {"livemode": event.livemode, "type": event.type, "object_kind": event.kind, "remote_id": event.remote_id}
+    named = {"type": kept(event.type, CODE), "object_kind": event.kind, "remote_id": kept(event.remote_id, REFERENCE)}
+    return named | {"livemode": event.livemode}
 
 
 def process(delivery):
@@ -84,7 +83,7 @@ def _work(delivery):
 
 def _keep(delivery, state, error):
     done = timezone.now() if state == State.PROCESSED else None
-    WebhookDelivery.objects.filter(pk=delivery.pk).update(state=state, error=error[:500], processed_at=done)
+    WebhookDelivery.objects.filter(pk=delivery.pk).update(state=state, error=kept(error), processed_at=done)
 
 
 def process_waiting(now=None):

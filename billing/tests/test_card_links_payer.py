@@ -226,7 +226,7 @@ def test_a_post_that_is_refused_records_no_opening(max):
 
 
 # --- limits ------------------------------------------------------------------------------------------------
-@pytest.mark.usefixtures("one_window")
+@pytest.mark.usefixtures("stopped_clock")
 def test_whoever_tries_very_often_has_to_wait():
     link = make_card_link()
 
@@ -236,7 +236,7 @@ def test_whoever_tries_very_often_has_to_wait():
     assert statuses[10] == 429
 
 
-@pytest.mark.usefixtures("one_window")
+@pytest.mark.usefixtures("stopped_clock")
 def test_whoever_guesses_links_has_to_wait():
     statuses = [Client().get(f"/pay/card/{n:043}/").status_code for n in range(22)]
 

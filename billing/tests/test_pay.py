@@ -267,7 +267,7 @@ def test_a_gateway_that_is_away_tells_the_payer_that_no_money_moved(payer):
     assert payer.post(path_of(request)).status_code == 302
 
 
-@pytest.mark.usefixtures("one_window")
+@pytest.mark.usefixtures("stopped_clock")
 def test_too_many_tries_have_to_wait(payer):
     request = make_request(amount=5009)
 
@@ -277,7 +277,7 @@ def test_too_many_tries_have_to_wait(payer):
     assert answers[-1]["Retry-After"]
 
 
-@pytest.mark.usefixtures("one_window")
+@pytest.mark.usefixtures("stopped_clock")
 def test_guessing_links_has_to_wait(payer):
     codes = [payer.get(f"/pay/checkout/guess{n}/").status_code for n in range(21)]
 

@@ -128,7 +128,7 @@ def test_a_receipt_is_private_and_opening_it_writes_nothing(payer, paid):
     assert Event.objects.count() == before
 
 
-@pytest.mark.usefixtures("one_window")
+@pytest.mark.usefixtures("stopped_clock")
 def test_guessing_payments_has_to_wait(payer, paid):
     statement, _ = paid
 
@@ -161,9 +161,9 @@ def test_no_file_for_another_link_or_a_draft(payer, paid):
     assert payer.get(f"/pay/bill/{make_token(draft.pk, draft.token_nonce)}/statement.pdf").status_code == 404
 
 
-@pytest.mark.usefixtures("one_window")
+@pytest.mark.usefixtures("stopped_clock")
 def test_files_asked_for_too_often_have_to_wait(payer, paid, monkeypatch):
-    monkeypatch.setattr("billing.views.receipts.FILES", (2, 60))
+    monkeypatch.setattr("billing.views.receipts.FILES.burst", 2)
     statement, _ = paid
 
     codes = [payer.get(f"/pay/bill/{statement.token}/statement.pdf").status_code for _ in range(3)]

@@ -14,6 +14,7 @@ from billing.views.records import history
 from dashboard.card_numbers import find_card_number
 from dashboard.forms import KitForm
 from dashboard.masking import HIDDEN
+from dashboard.text import clean_text
 from dashboard.views import ActionView, DetailView, ListView
 
 LONGEST = 40_000  # characters of a body that are shown
@@ -90,7 +91,7 @@ TOLD = {
 def readable(body):
     """A body for people: indented when it is JSON, cut when it is long, with whatever could be misused hidden."""
     try:
-        text = json.dumps(_masked(json.loads(body)), indent=2, ensure_ascii=False)
+        text = clean_text(json.dumps(_masked(json.loads(body)), indent=2, ensure_ascii=False))  # JSON may spell anything
     except (ValueError, RecursionError):
         text = _masked_text(body)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}\n…"

@@ -14,12 +14,13 @@ from billing.domain import attempts, checkouts, payables, visits
 from billing.domain.statements import default_description
 from billing.models import Attempt, BillingStatement, Payment, PaymentRequest, TokenizationLink
 from billing.models.links import hash_token
-from billing.views.public import TRIES, LinkView, PublicView, address_of, limit
+from billing.views.public import TRIES, LinkView, PublicView, address_of
 from dashboard.errors import DATABASE
 from dashboard.places import address_lines
 from dashboard.states import DomainError
 
-COOKIE, COOKIE_AGE = "pay", 24 * 3600  # remembers, for one attempt, which link the payer came from
+COOKIE = "__Secure-pay" if settings.SECURE else "pay"
+COOKIE_AGE = 24 * 3600  # remembers, for one attempt, which link the payer came from
 JUST_NOW = timedelta(seconds=10)
 PAGES = {PaymentRequest: "pay_checkout", BillingStatement: "pay_statement", TokenizationLink: "pay_card"}
 AGAIN = "again"  # in the address of a page that loads itself again: nobody opened it
@@ -55,7 +56,7 @@ class Page(LinkView):
             logging.getLogger(__name__).warning("a view of %s was not noted: %s", self.target.pk, error)
 
     def post(self, request):
-        limit("try", self.target.pk, *TRIES)
+        TRIES.spend(self.target.pk)
         if "check" in request.POST:
             checkouts.check_again(self.target)
             return HttpResponseRedirect(request.path)
@@ -206,7 +207,7 @@ class Return(PublicView):
     def post(self, request):
         if not self.link:
             return self.show("pay/returned.html")
-        limit("try", self.target.pk, *TRIES)
+        TRIES.spend(self.target.pk)
         checkouts.check_again(self.target)
         return self.lead_back()
 

@@ -5,7 +5,7 @@ from django.http import HttpResponseRedirect
 from billing.domain import card_links, checkouts
 from billing.models import Attempt, TokenizationLink
 from billing.views.pay import AGAIN, fetched_ahead, remember
-from billing.views.public import TRIES, LinkView, address_of, limit
+from billing.views.public import TRIES, LinkView, address_of
 from dashboard.states import DomainError
 
 Status = TokenizationLink.Status
@@ -27,7 +27,7 @@ class CardPage(LinkView):
         return self.page()
 
     def post(self, request):
-        limit("try", self.target.pk, *TRIES)
+        TRIES.spend(self.target.pk)
         if "check" in request.POST:
             checkouts.check_again(self.target)
             return HttpResponseRedirect(request.path)

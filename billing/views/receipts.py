@@ -4,10 +4,11 @@ from django.http import HttpResponse
 from django.utils.http import content_disposition_header
 
 from billing import documents
-from billing.views.public import LinkView, limit
+from billing.views.public import LinkView
+from dashboard.limits import Limit
 from dashboard.places import address_lines
 
-FILES = (20, 60)  # times, seconds: PDFs made for a link
+FILES = Limit("pay-file", rate=20 / 60, burst=20, lenient=True)  # PDFs made for a link
 
 
 class ReceiptView(LinkView):
@@ -31,7 +32,7 @@ class ReceiptPdf(ReceiptView):
     """The same as a file."""
 
     def receipt(self, payment):
-        limit("file", self.target.pk, *FILES)
+        FILES.spend(self.target.pk)
         return pdf(documents.receipt_pdf(payment), documents.file_name(payment))
 
 
@@ -39,7 +40,7 @@ class StatementPdf(LinkView):
     """The statement as a file: what was frozen when it was finalised."""
 
     def get(self, request):
-        limit("file", self.target.pk, *FILES)
+        FILES.spend(self.target.pk)
         return pdf(documents.statement_pdf(self.target), documents.file_name(self.target))
 
 

@@ -7,7 +7,7 @@ from django.utils.functional import cached_property
 from dashboard import events
 from dashboard.api import keys
 from dashboard.api.errors import ApiError
-from dashboard.limits import Limit
+from dashboard.limits import Limit, network
 from dashboard.middleware import address_of
 from dashboard.permissions import PERMISSIONS, allowed
 
@@ -77,7 +77,7 @@ def _key_caller(request, secret):
     address = address_of(request)
     key = keys.find_key(secret) if len(secret) < 200 and secret.startswith(("sk_test_", "sk_live_")) else None
     if not key:
-        GUESSES.spend(address)
+        GUESSES.spend(network(address))
         detail = "This API key is not known, or it has expired or was revoked."
         raise ApiError("auth_invalid", detail, WWW_Authenticate="Bearer")
     if not keys.taken_from(key, address):

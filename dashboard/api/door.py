@@ -155,7 +155,8 @@ def _header(names):
 
 
 def _refuse_large(request):
-    if int(request.headers.get("Content-Length") or 0) > MOST or len(request.body) > MOST:
+    told = request.headers.get("Content-Length") or "0"
+    if not (told.isdecimal() and len(told) < 10 and int(told) <= MOST) or len(request.body) > MOST:
         raise ApiError("request_too_large", f"The body is larger than {MOST // 1024} kB.")
 
 

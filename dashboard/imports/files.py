@@ -11,11 +11,13 @@ import re
 from dataclasses import dataclass, field
 
 from charset_normalizer import from_bytes
+from django.conf import settings
 
 from dashboard.states import DomainError
+from dashboard.text import clean_text
 
 MOST_COLUMNS = 60
-MOST_ROWS = 200_000  # through the browser; the command line has no such limit
+MOST_ROWS = settings.IMPORT_MAX_BYTES // 2**20 * 10_000  # through the browser; the command line has no such limit
 LONGEST_CELL = 10_000
 SAMPLE = 256 * 1024
 ENCODINGS = {
@@ -46,6 +48,7 @@ _NOT_TEXT = [
     (codecs.BOM_UTF16_BE, f"This file is in UTF-16. {_SAVE_AS}"),
 ]
 _SURROGATE = re.compile("[\ud800-\udfff]")  # what errors="surrogateescape" makes of bytes outside the encoding
+_LOST = re.compile("[\0\ud800-\udfff]")
 _MEND = "Mend that row and upload the file again."
 _CELL_WORDS = "A cell holds at most 10,000 characters."
 
@@ -209,7 +212,7 @@ def scan(file, form, *, first=5, most_rows=MOST_ROWS):
 
 def checked_headers(cells):
     """The headings, trimmed. Raises FileProblem for too many of them, or two alike."""
-    headers = [" ".join(c.replace("\0", "").split())[:200] for c in cells]
+    headers = [" ".join(clean_text(c).split())[:200] for c in cells]
     if len(headers) > MOST_COLUMNS:
         raise FileProblem(
             f"This file has {len(headers)} columns; at most {MOST_COLUMNS} are read. Remove the ones you do not need."
@@ -238,3 +241,8 @@ def trouble_with(cells, width):
     if not text.isascii() and _SURROGATE.search(text):
         return "This row holds characters that are not in the file's encoding. Choose another encoding, or type them again."
     return ""
+
+
+def mark_lost(cell):
+    """A cell with � for what made its row an error: NUL, and bytes outside the encoding."""
+    return _LOST.sub("�", cell)

@@ -208,26 +208,27 @@ class _Column(NamedTuple):
 def _read_cells(row, columns, options):
     """Parse the cells into row.values; a file has many, so what is plain text goes the short way."""
     for column in columns:
-        text = row.cells[column.at].strip()
+        typed = row.cells[column.at].strip()
+        plain = typed.isascii() and typed.isprintable()
+        text = typed if plain else tidy(typed, column.long)
         if text[:1] == "'":
             text = unguard(text).strip()
         if not text:
             if options.clear:
                 row.values[column.name] = ""
             continue
-        plain = text.isascii() and text.isprintable()
-        value, problem = column.parse(text if plain else tidy(text, column.long), row, options, column.header)
+        value, problem = column.parse(text, row, options, column.header)
         if problem:
             row.notes.append(f"{column.label}: {problem}")
             continue
         row.values[column.name] = value
-        if not plain and unsafe(text):
+        if not plain and unsafe(typed):
             row.notes.append(f"{column.label}: invisible characters were taken out.")
 
 
 def tidy(text, long=False):
     """Safe text; line breaks stay in long fields only, and never as carriage returns."""
-    lines = clean_text(text).replace("\r\n", "\n").replace("\r", "\n")
+    lines = clean_text(text)
     return lines if long else " ".join(lines.split("\n")).replace("\t", " ")
 
 

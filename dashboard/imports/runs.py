@@ -104,7 +104,7 @@ def same_file_before(run):
 def preview(run, rows=5):
     """The first rows as they read now, for the column page."""
     with run.open() as file:
-        return [cells for _, cells in islice(files.records(file, run.form), 1, rows + 1)]
+        return [_storable(cells) for _, cells in islice(files.records(file, run.form), 1, rows + 1)]
 
 
 @transaction.atomic
@@ -236,10 +236,10 @@ def _kept(run, row):
 
 
 def _storable(cells):
-    """Cells a database takes: an error row may hold NUL or lone surrogates, which the error file marks with �."""
-    if "".join(cells).isascii() and not any("\0" in c for c in cells):
+    """Cells as they are kept and shown: what nobody types is taken out, as it is of values; an error is marked."""
+    if all(c.isascii() and c.isprintable() and len(c) <= files.LONGEST_CELL for c in cells):
         return cells
-    return [c.replace("\0", "�").encode("utf-8", "replace").decode("utf-8")[: files.LONGEST_CELL] for c in cells]
+    return [clean_text(files.mark_lost(c), files.LONGEST_CELL) for c in cells]
 
 
 def _title(row):

@@ -3,14 +3,17 @@
 The functions return safe HTML; whatever a person may have typed is escaped in them.
 """
 
+import hashlib
 import json
 import re
+from base64 import b64encode
 from functools import cache, lru_cache
 from html import escape as escape_text
 from pathlib import Path
 
 from django import template
 from django.conf import settings
+from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.serializers.json import DjangoJSONEncoder
 from django.template.loader import render_to_string
 from django.urls import get_script_prefix, reverse
@@ -269,6 +272,22 @@ def kept(template_name, **values):
     It sees these values and nothing else: it cannot show one person what was rendered for another.
     """
     return parts.render(template_name, values)
+
+
+@register.simple_tag
+def integrity(name):
+    """{% integrity "js/app.js" %}: what a browser checks a script or style of ours by, where its address names its content.
+
+    Elsewhere, while one works on these files, nothing: a page may be older than the file.
+    """
+    return _integrity(name) if hasattr(staticfiles_storage, "stored_name") else ""
+
+
+@cache
+def _integrity(name):
+    with staticfiles_storage.open(staticfiles_storage.stored_name(name)) as file:
+        digest = b64encode(hashlib.sha384(file.read()).digest()).decode()
+    return mark_safe(f' integrity="sha384-{digest}"')
 
 
 @register.simple_tag

@@ -5,7 +5,6 @@ import re
 import pytest
 from django.apps import apps
 from django.conf import settings
-from django.core.cache import cache
 from django.test import Client
 from django.test.utils import override_settings
 
@@ -15,94 +14,87 @@ CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'"
 )
-ALWAYS = {
+EXACT = {  # trust model §4, every name and value
     "Content-Security-Policy": CSP,
     "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
+    "Cache-Control": "no-store",
 }
-PAGES = {"X-Frame-Options": "DENY"}
+PAYERS = {"Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex, nofollow"}
+OVER_TLS = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains; preload"}
+HSTS = {"SECURE_HSTS_SECONDS": 31536000, "SECURE_HSTS_INCLUDE_SUBDOMAINS": True, "SECURE_HSTS_PRELOAD": True}
+OWN = {  # what an answer says of itself
+    "Content-Type", "Content-Length", "Content-Disposition", "Location", "Allow", "Vary", "X-Request-ID", "Retry-After",
+    "WWW-Authenticate", "Last-Modified", "ETag", "Clear-Site-Data", "Content-Language", "Content-Encoding", "HX-Redirect",
+}  # fmt: skip
 
 
-def missing(answer, wanted):
-    return {name: answer.get(name) for name, text in wanted.items() if answer.get(name) != text}
+def differing(answer, wanted=EXACT):
+    """{header: value} of those an answer has, lacks or has otherwise than it should. Its own facts are its own affair."""
+    found = {name: value for name, value in answer.headers.items() if name not in OWN}
+    return dict(found.items() ^ wanted.items())
 
 
-def test_every_answer_of_every_route_has_them(alice, as_alice):
-    cache.clear()
+def test_every_answer_of_every_route_has_exactly_these_and_nothing_inline(alice, as_alice):
+    """Staff over TLS, strangers without; what it costs to ask every route is paid once for both questions."""
     world = make_world(alice)
-    wrong = {}
-    for client in (as_alice, Client()):
-        for route in routes():
-            with undone():
-                answer = client.get(route.url(world))
-            lacks = missing(answer, ALWAYS | PAGES) | missing_privacy(answer, route)
-            if lacks:
-                wrong[route.path or "/", answer.status_code] = lacks
+    wrong, inline = {}, {}
+    with override_settings(**HSTS):
+        signed_in = Client()
+        signed_in.cookies = as_alice.cookies
+        for client, tls in ((signed_in, True), (Client(), False)):
+            for route in routes():
+                with undone():
+                    answer = client.get(route.url(world), secure=tls)
+                wanted = EXACT | (PAYERS if route.path.startswith(("pay/", "sandbox/")) else {}) | (OVER_TLS if tls else {})
+                if found := differing(answer, wanted):
+                    wrong[route.path or "/", answer.status_code] = found
+                if "text/html" in answer.get("Content-Type", "") and (m := INLINE.search(answer.text)):
+                    inline[route.path] = answer.text[max(0, m.start() - 60) : m.end() + 40]
 
     assert wrong == {}
+    assert inline == {}
 
 
-def missing_privacy(answer, route):
-    """Nothing is stored, and a payer's secret link is told to nobody."""
-    found = {}
-    if (
-        "no-store" not in answer.get("Cache-Control", "")
-        and "jsi18n" not in route.path
-        and not answer.get("Location", "").startswith("/admin/")
-    ):
-        found["Cache-Control"] = answer.get("Cache-Control")
-    referrer = "no-referrer" if route.path.startswith("pay/") else "same-origin"
-    if answer.get("Referrer-Policy") != referrer and not route.path.startswith("sandbox/"):
-        found["Referrer-Policy"] = answer.get("Referrer-Policy")
-    return found
+@pytest.mark.django_db
+@pytest.mark.parametrize("tls", [True, False])
+def test_other_answers_have_exactly_them_too(alice, as_alice, tls):
+    """Files, downloads, the API, refused deliveries, verbs and addresses that do not exist."""
+    with override_settings(**HSTS):
+        client = Client()
+        client.cookies = as_alice.cookies
+        answers = {
+            "csv": client.get("/customers/?format=csv", secure=tls),
+            "api": client.get("/api/v1/customers", secure=tls),
+            "api refuses": Client().get("/api/v1/customers", secure=tls),
+            "no verb": client.get("/theme/", secure=tls),
+            "nowhere": client.get("/no/such/page/", secure=tls),
+            "slash": client.get("/customers", secure=tls),
+            "unsigned": client.post("/webhooks/sandbox/", b"{}", content_type="application/json", secure=tls),
+            "signed out": client.post("/accounts/logout/", secure=tls),
+        }
+        files = [Client().get(f"/static/{name}", secure=tls) for name in ("css/app.css", "js/app.js")]
+
+    wanted = EXACT | (OVER_TLS if tls else {})
+    assert {what: found for what, answer in answers.items() if (found := differing(answer, wanted))} == {}
+    assert [a.status_code for a in answers.values()] == [200, 200, 401, 405, 404, 301, 400, 302]
+    for file in files:
+        assert differing(file, wanted | {"Cache-Control": "max-age=60, public"}) == {}
+        assert file.status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("path", "status"),
-    [
-        ("/accounts/login/", 200),
-        ("/customers/", 302),
-        ("/no/such/page/", 404),
-        ("/mode/", 405),
-        ("/healthz", 200),
-        ("/static/css/app.css", 200),
-    ],
-)
-def test_strangers_get_them_too(client, db, path, status):
-    answer = client.get(path, follow=False)
-    if path == "/mode/":
-        assert answer.status_code == 302
-    else:
-        assert answer.status_code == status
-    assert missing(answer, ALWAYS if path.startswith("/static/") else ALWAYS | PAGES) == {}
+@pytest.mark.django_db
+def test_the_redirect_to_tls_has_them(client):
+    with override_settings(SECURE_SSL_REDIRECT=True, **HSTS):
+        answer = Client().get("/accounts/login/")
 
-
-def test_refusals_and_faults_have_them(as_rita, as_max, monkeypatch, max):
-    from dashboard import pages
-
-    assert missing(as_rita.get("/customers/new/"), ALWAYS | PAGES) == {}
-    strict = Client(enforce_csrf_checks=True)
-    strict.force_login(max)
-    assert missing(strict.post("/mode/"), ALWAYS | PAGES) == {}
-    assert missing(as_max.get("/mode/"), ALWAYS | PAGES) == {}
-    assert missing(as_max.get("/customers/", headers={"host": "evil.example"}), ALWAYS) == {}
-
-    monkeypatch.setattr(pages.Profile, "get_initial", lambda self: 1 / 0)
-    as_max.raise_request_exception = False
-    fault = as_max.get("/profile/")
-    assert fault.status_code == 500
-    assert missing(fault, ALWAYS | PAGES) == {}
-
-
-def test_http_promises_no_tls_and_https_does(client, db):
-    assert "Strict-Transport-Security" not in client.get("/accounts/login/")
-
-    with override_settings(SECURE_HSTS_SECONDS=31536000, SECURE_HSTS_INCLUDE_SUBDOMAINS=True, SECURE_HSTS_PRELOAD=True):
-        answer = Client().get("/accounts/login/", secure=True)
-    assert answer["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains; preload"
+    assert (answer.status_code, answer.url) == (301, "https://testserver/accounts/login/")
+    assert differing(answer) == {}
 
 
 def test_nobody_elses_pages_may_read_ours(client, db):
@@ -175,19 +167,6 @@ def test_the_search_for_inline_code_finds_it():
     assert not INLINE.search('<script src="/static/js/app.js" defer></script><a href="/x" data-once="1">')
 
 
-def test_no_page_anybody_gets_holds_anything_inline(alice, as_alice):
-    cache.clear()
-    world = make_world(alice)
-    found = {}
-    for route in routes():
-        with undone():
-            answer = as_alice.get(route.url(world))
-        if "text/html" in answer.get("Content-Type", "") and (m := INLINE.search(answer.text)):
-            found[route.path] = answer.text[max(0, m.start() - 60) : m.end() + 40]
-
-    assert found == {}
-
-
 def test_no_style_sheet_or_script_of_ours_reaches_outside():
     files = [f for f in (settings.BASE_DIR / "static").rglob("*") if f.suffix in (".css", ".js") and "vendor" not in f.parts]
 
@@ -195,3 +174,26 @@ def test_no_style_sheet_or_script_of_ours_reaches_outside():
     for file in files:
         text = file.read_text()
         assert not re.search(r"https?://(?!www\.w3\.org)|//[a-z]+\.[a-z]+/|eval\(|new Function|innerHTML\s*=", text), file.name
+
+
+def test_scripts_and_styles_of_ours_carry_what_a_browser_checks_them_by(tmp_path, monkeypatch):
+    """SRI, wherever file names are made from contents. Every template that names such a file says it."""
+    from whitenoise.storage import CompressedManifestStaticFilesStorage
+
+    from dashboard.templatetags import ui
+
+    storage = CompressedManifestStaticFilesStorage(location=tmp_path, base_url="/static/")
+    (tmp_path / "a.1234.js").write_bytes(b"alert(1)")
+    storage.hashed_files = {"a.js": "a.1234.js"}
+    monkeypatch.setattr(ui, "staticfiles_storage", storage)
+    named = [
+        (f, m[1], m[0])
+        for f in our_templates()
+        for m in re.finditer(r"""static '((?:js|css|vendor)/[^']+)' %}"[^>]*>""", f.read_text())
+    ]
+    bare = [(str(f), name) for f, name, tag in named if "{% integrity '" + name + "' %}" not in tag]
+
+    # $ printf 'alert(1)' | openssl dgst -sha384 -binary | openssl base64 -A
+    assert ui.integrity("a.js") == ' integrity="sha384-HT2E9NfWiuQ/w1PRai+hTyqW16NIoCGA/m8VQDUopfAtcz6YQjtsMmQd5uRbVDpW"'
+    assert len(named) >= 8
+    assert bare == []

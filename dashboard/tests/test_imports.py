@@ -135,25 +135,6 @@ def test_a_file_that_cannot_be_used_is_refused_with_a_sentence(name, max):
     assert not Import.objects.exists()
 
 
-def test_sixty_columns_are_read(max):
-    text = ",".join(["name", *[f"c{n}" for n in range(59)]]) + "\n" + ",".join(["Ana"] * 60) + "\n"
-    assert start(text, max).total == 1
-
-
-def test_a_file_over_the_size_limit_is_refused(max, settings):
-    settings.IMPORT_MAX_BYTES = 1024 * 1024
-    assert start("name\n" + "Ana Reyes Garcia\n" * 60_000, max)
-    with pytest.raises(files.FileProblem, match="at most 1 MB"):
-        start("name\n" + "Ana Reyes Garcia\n" * 70_000, max)
-
-
-def test_more_rows_than_the_limit_are_refused():
-    file = io.BytesIO(b"name\n" + b"Ana\n" * 11)
-    with pytest.raises(files.FileProblem, match="more than 10 rows"):
-        files.scan(file, files.Format(), most_rows=10)
-    assert files.scan(file, files.Format(), most_rows=11).rows == 11
-
-
 @pytest.mark.parametrize(
     ("row", "words"),
     [

@@ -110,6 +110,19 @@ def test_a_live_installation_does_not_start_with_what_is_for_ones_own_machine_on
     assert "Traceback" not in ended.stderr
 
 
+def test_only_the_web_server_has_statements_cut_off_after_ten_seconds(load, tmp_path, monkeypatch):
+    """Not imports, backups, migrations and the worker; exports lift it for themselves."""
+    monkeypatch.delitem(sys.modules, "dashboard.wsgi", raising=False)  # another test may have asked for it in this process
+    postgres = {"DATABASE_URL": "postgres://nobody@localhost/none", "DATA_DIR": str(tmp_path)}
+    ask = "import dashboard.wsgi, django.conf; print(django.conf.settings.DATABASES['default']['OPTIONS']['options'])"
+
+    web = subprocess.run([sys.executable, "-c", ask], cwd=BASE_DIR, env=postgres, capture_output=True, text=True, check=True)
+    other = load(**postgres)["DATABASES"]["default"]["OPTIONS"]["options"]
+
+    assert web.stdout.strip() == f"{other} -c statement_timeout=10s"
+    assert "lock_timeout=10s" in other
+
+
 def test_a_live_installation_logs_json_with_a_line_for_each_request(load):
     live, own = load(**LIVE), load()
 
@@ -135,7 +148,7 @@ def test_nothing_set_gives_a_private_installation_on_this_machine(load, tmp_path
     assert found["DATABASES"]["default"]["NAME"] == str(tmp_path / "counterfoil.sqlite3")
     assert "synchronous=FULL" in found["DATABASES"]["default"]["OPTIONS"]["init_command"]
     assert found["DATABASES"]["default"]["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
-    assert found["PASSWORD_HASHERS"][0].endswith("Argon2PasswordHasher")
+    assert found["PASSWORD_HASHERS"][0].endswith("TakesTurns")  # Argon2id
     assert found["TASKS"]["default"]["BACKEND"] == "django_tasks_db.DatabaseBackend"
 
 
