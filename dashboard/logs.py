@@ -10,6 +10,7 @@ import re
 import time
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from urllib.parse import quote, quote_plus
 
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
@@ -93,11 +94,16 @@ def sent_values(request):
         return []
     found = [*request.COOKIES.values(), *(request.headers.get(name, "") for name in ("Authorization", "Cookie", "X-Api-Key"))]
     for form in (request.__dict__.get("_post"), request.__dict__.get("GET")):
-        found += [value for _, values in form.lists() for value in values] if form else []
+        found += [spelled for _, values in form.lists() for value in values for spelled in _spellings(value)] if form else []
     if isinstance(body := request.__dict__.get("_body"), bytes) and "json" in request.headers.get("Content-Type", ""):
         found += re.findall(r'"((?:[^"\\]|\\.)*)"\s*[,}\]]', body[:200_000].decode("utf-8", "replace"))
     found += [str(value) for value in _arguments(request).values() if not _PUBLIC_ID.fullmatch(str(value))]
     return sorted({v.strip() for v in found if isinstance(v, str) and len(v.strip()) >= LEAST}, key=len, reverse=True)
+
+
+def _spellings(value):
+    """A value of a form, and how it may stand in an address or a body."""
+    return {value, quote_plus(value, errors="replace"), quote(value, errors="replace"), quote(value, safe="", errors="replace")}
 
 
 def _arguments(request):

@@ -210,7 +210,7 @@ class Cursor:
             field = model._meta.pk if order.column == "pk" else model._meta.get_field(order.column)
             value = field.to_python(value)
             return (value, model._meta.pk.to_python(pk)) if _is_comparable(value) else None
-        except (ValueError, TypeError, OverflowError, ValidationError):
+        except (ValueError, TypeError, OverflowError, RecursionError, ValidationError):
             return None
 
 

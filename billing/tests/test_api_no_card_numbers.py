@@ -13,9 +13,10 @@ import pytest
 from django.core.cache import cache
 from django.db import connection
 
+from billing.drills.canaries import has_number, whole_database
 from billing.gateways.sandbox.cards import CARDS
 from billing.tests.factories import make_statement
-from billing.tests.test_no_card_numbers import LISTED, UNLISTED, WRITES, WRITTEN, has_number, unguarded, whole_database
+from billing.tests.test_no_card_numbers import LISTED, UNLISTED, WRITES, WRITTEN, unguarded
 from dashboard import card_numbers
 from dashboard.api import callers
 from dashboard.api_models import IdempotencyKey

@@ -15,6 +15,9 @@ from django.test import Client
 from django.urls import reverse
 
 from billing.domain.checkouts import start_payment
+from billing.drills.canaries import has_number, whole_database
+from billing.drills.nasty import CARD as UNLISTED
+from billing.drills.nasty import CARDS as WRITTEN
 from billing.gateways.sandbox import deliveries
 from billing.gateways.sandbox.cards import CARDS
 from billing.gateways.sandbox.models import SandboxCheckout
@@ -24,14 +27,13 @@ from customers.models import Customer
 from dashboard import card_numbers
 from dashboard.imports import runs
 from dashboard.mail import send_due
+from dashboard.models import User
 from dashboard.tests.routes import EVERYONE_OUTSIDE, make_world, routes, undone
 from dashboard.tests.test_lists import EXPORTED
 from dashboard.tests.typing import Page
 
 pytestmark = pytest.mark.django_db
 LISTED = "4701322211111234"
-UNLISTED = "4539578763621486"
-WRITTEN = ["4539578763621486", "4539 5787 6362 1486", "Paid by card 4539-5787-6362-1486, exp 12/29", "4539 5787 6362 1486 123"]
 WRITES = re.compile(r"\s*(INSERT|UPDATE|REPLACE)\b", re.I)
 # Signing out; pages of the admin that are only read; the sandbox's, which takes the listed numbers: a test of its own below.
 NOT_HERE = re.compile(r"logout/|admin/(?!dashboard/user/).*(change|history|delete|add)/|sandbox/(checkout|authenticate)/")
@@ -49,11 +51,6 @@ MUST_BE_TRIED = {  # (path, field): the control finds at least these; a page tha
 @pytest.fixture(autouse=True)
 def _fresh():
     cache.clear()
-
-
-def has_number(text, number=UNLISTED):
-    """Whether text holds the number, however it is spaced. Not the product's own way to see one."""
-    return number in re.sub(r"(?<=\d)(?:[ +-]|%20|%2B)(?=\d)", "", text)
 
 
 @pytest.fixture
@@ -218,17 +215,6 @@ def pay_on_the_sandbox_page(*numbers):
     return sent
 
 
-def whole_database():
-    """Every row of every table, the framework's included, as text."""
-    parts = []
-    with connection.cursor() as cursor:
-        for table in connection.introspection.table_names(cursor):
-            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")
-            for row in cursor.fetchall():
-                parts += [bytes(v).decode("latin-1") if isinstance(v, (bytes, memoryview)) else str(v) for v in row]
-    return "\n".join(parts)
-
-
 def everything_that_happens(alice, client, caplog):
     """Card numbers by every other way in; {what: text} of all that is kept, sent, shown or logged afterwards."""
     caplog.set_level(logging.DEBUG)
@@ -242,6 +228,10 @@ def everything_that_happens(alice, client, caplog):
         stranger.post("/accounts/password/reset/", {"email": f"a{UNLISTED}@example.com"})
     stranger.get(f"/customers/{UNLISTED}/")
     stranger.get(f"/nowhere/{UNLISTED}")
+    reporting = Client()
+    reporting.force_login(User.objects.create_user("refused@example.com", role="reporting"))
+    reporting.get(f"/admin/customers/customer/{WRITTEN[1]}/")  # is refused, which is recorded
+    client.get("/customers/", {"after": WRITTEN[1]})
     send_due()
     files = [client.get(f"{r.url(make_again(alice))}?format=csv") for r in EXPORTED if "customer" not in r.params]
     event = WebhookDelivery.objects.get(event_id="evt_card").get_absolute_url()

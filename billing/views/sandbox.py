@@ -14,10 +14,11 @@ from django.views.decorators.debug import sensitive_post_parameters
 from billing.gateways.sandbox import bank, deliveries
 from billing.gateways.sandbox.cards import ACCOUNTS, CARDS, find_card
 from billing.gateways.sandbox.models import SandboxCharge, SandboxCheckout
-from billing.views.public import PublicView, limit
+from billing.views.public import PublicView
+from dashboard.limits import Limit
 from dashboard.money import Money
 
-SUBMITS = (40, 600)  # times, seconds: cards tried on one page
+SUBMITS = Limit("sandbox-card", rate=40 / 600, burst=40, lenient=True)  # cards tried on one page
 UNLISTED = "This is not one of the test cards. Choose one from the list. The number was not kept, and no money moved."
 ELSEWHERE = "This page does not take that. Choose one from the list. No money moved."
 
@@ -49,7 +50,7 @@ class CardForm(forms.Form):
     """A test card from the list, or its number typed. `version` makes one form good for one submit."""
 
     mark_optional = False
-    card = forms.ChoiceField(label="Test card", choices=card_choices, required=False)
+    card = forms.ChoiceField(label="Test card", choices=card_choices, required=False, error_messages={"invalid_choice": UNLISTED})
     number = forms.CharField(
         label="Or type a test card number",
         required=False,
@@ -86,7 +87,7 @@ class Checkout(PublicView):
         found = SandboxCheckout.objects.filter(pk=pk).first()
         if not found:
             return self.unknown()
-        limit("card", found.pk, *SUBMITS)
+        SUBMITS.spend(found.pk)
         form = self.form(found, request.POST)
         if not form.is_valid():
             return self.page(found, form, status=422)
@@ -124,7 +125,7 @@ class Authenticate(PublicView):
         found = SandboxCharge.objects.select_related("checkout").filter(pk=pk).first()
         if not found:
             return self.unknown()
-        limit("card", found.pk, *SUBMITS)
+        SUBMITS.spend(found.pk)
         bank.authenticate(found, confirmed="approve" in request.POST)
         if not found.checkout:
             deliveries.send_about(found.pk)

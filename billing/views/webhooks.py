@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 def receive(request, gateway):
     """Take one delivery. 200: we have it. 500: send it again. 400, 404, 413: it is not one we take."""
     length = request.META.get("CONTENT_LENGTH") or "0"
-    if not length.isdigit() or int(length) > LARGEST:
+    if not (length.isdecimal() and len(length) < 10 and int(length) <= LARGEST):
         return answer("The body is too large.", 413)
     try:
         delivery = webhooks.receive(gateway, request.body, request.headers)

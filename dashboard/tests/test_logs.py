@@ -5,16 +5,24 @@ import json
 import logging
 import re
 import time
+from urllib.parse import quote, quote_plus
 
 import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import TOTP
 from django.conf import settings
+from django.core.cache import cache
 from django.db import IntegrityError
 from django.test import Client
 
+from billing.drills.canaries import Canaries, tables
 from billing.tests.factories import make_customer, make_request
 from dashboard import logs, pages
+from dashboard.ids import new_hex
 from dashboard.logs import JsonLines, Lines, scrub
 from dashboard.middleware import RequestIdFilter
+from dashboard.tests.test_signin import SECRET as SEED
+from dashboard.tests.test_signin import code_now
 
 CARD = "4242424242424242"
 
@@ -183,6 +191,18 @@ def test_a_sign_in_that_fails_logs_neither_password_nor_address(client, db, log)
     assert "private.example" not in stream.getvalue()
 
 
+def test_what_a_form_held_is_not_in_the_log_as_a_browser_spells_it(client, db, log):
+    """A line of ours that told the raw body would tell names: "%20" hides where a card number begins."""
+    stream, typed = log(JsonLines), "Ottilie Å 4539-5787-6362-1486 / x"
+    answer = client.post("/accounts/login/", {"login": typed, "password": "x"})
+
+    for spelled in (typed, quote(typed), quote(typed, safe=""), quote_plus(typed)):
+        logging.getLogger("dashboard.test").error("got b'login=%s&x=1'", spelled, extra={"request": answer.wsgi_request})
+
+    assert "Ottilie" not in stream.getvalue()
+    assert "1486" not in stream.getvalue()
+
+
 @pytest.mark.parametrize(
     "text, gone",
     [
@@ -261,3 +281,65 @@ def test_the_request_is_forgotten_when_it_is_over(client, db):
     Client().get("/accounts/login/")
 
     assert logs._request.get() is None
+
+
+# --- what opens a door ---------------------------------------------------------------------------------------
+
+
+def signed_in_by_every_way(client, alice, by_mail):
+    """{what: [secrets]} of a password that is reset, mistyped and changed, of codes that are set up, of a key that is made."""
+    wrong, reset, changed = "Hq7 wrong CANARY", "Hq7 reset CANARY horse", "Hq7 changed CANARY horse"
+    client.post("/accounts/password/reset/", {"email": alice.email})
+    link = re.search(r"/accounts/password/reset/key/\S+", by_mail())[0]
+    form = client.get(link, follow=True)
+    client.post(form.redirect_chain[-1][0], {"password1": reset, "password2": reset})
+    client.logout()
+    client.post("/accounts/login/", {"login": alice.email, "password": wrong})
+    client.post("/accounts/login/", {"login": wrong, "password": reset})
+    client.post("/accounts/login/", {"login": alice.email, "password": reset})
+    client.post("/accounts/password/change/", {"oldpassword": reset, "password1": changed, "password2": changed})
+    client.post("/accounts/reauthenticate/", {"password": changed})
+    seed = client.get("/accounts/2fa/totp/activate/").context["form"].secret
+    client.post("/accounts/2fa/totp/activate/", {"code": code_now(seed)})
+    codes = re.findall(r"\b[0-9a-f]{8}\b", client.get("/accounts/2fa/recovery-codes/", follow=True).text)
+    made = client.post(
+        "/api-keys/new/", {"name": "Shop", "scopes": ["read"], "lasts": "", "addresses": "", "form_key": new_hex()}
+    )
+    key = re.search(r"sk_test_[\w-]{43}", made.text)[0]
+    client.get("/api/v1/customers", headers={"authorization": f"Bearer {key}"})
+    client.get(f"/customers/?token={key}&password={changed}")
+    assert client.get("/api/v1/customers", headers={"authorization": f"Bearer {key}"}).status_code == 200
+    alice.refresh_from_db()
+    assert alice.check_password(changed)
+    assert len(codes) >= 10
+    kept = {"passwords": [wrong, reset, changed], "seed": [seed], "recovery code": codes, "API key": [key], "reset key": [link]}
+    return kept | {"form token": [client.cookies[settings.CSRF_COOKIE_NAME].value]}
+
+
+def test_nothing_that_opens_a_door_is_in_log_mail_or_table(client, alice, log, mailoutbox):
+    cache.clear()
+    streams = log(JsonLines), log(Lines)
+
+    known = Canaries(signed_in_by_every_way(client, alice, lambda: mailoutbox[0].body))
+
+    for stream in streams:
+        assert known.found("log", stream.getvalue()) == []
+        assert stream.getvalue().count("/accounts/login/") >= 3
+    assert {table: found for table, rows in tables().items() if (found := known.found("database", rows))} == {}
+    assert known.found("mails", "".join(str(message.message()) for message in mailoutbox[1:])) == []
+    assert known.found("mails", mailoutbox[0].body) == ["reset key"]  # where it belongs: the search finds what is there
+
+
+def test_a_seed_that_was_kept_plainly_is_still_read_and_without_the_key_no_code_fits(alice, settings):
+    totp = TOTP.activate(alice, SEED)
+    assert totp.validate_code(code_now(SEED))
+    Authenticator.objects.filter(pk=totp.instance.pk).update(data={"secret": SEED})
+    cache.clear()  # a code is good once
+    assert TOTP(Authenticator.objects.get(pk=totp.instance.pk)).validate_code(code_now(SEED))
+
+    cache.clear()
+    Authenticator.objects.all().delete()
+    totp = TOTP.activate(alice, SEED)
+    settings.SECRET_KEY = "another key that nothing was encrypted under"
+    assert not totp.validate_code(code_now(SEED))
+    assert not totp.validate_code(code_now(""))

@@ -1,5 +1,7 @@
 """A second step for those whose role needs one: nothing opens without it, by whatever door."""
 
+import re
+
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP
@@ -161,3 +163,16 @@ def test_the_session_remembers_so_that_a_page_asks_no_more_than_before(client, m
         client.get("/admin/login/")
     assert client.session["second_step"] is True
     assert User.objects.get(pk=max.pk).is_active
+
+
+def test_a_second_step_is_set_up_after_a_forgotten_password_too(client, max, mailoutbox):
+    """The reset leaves a row of the sign-in's package that calls the address unverified: that must lock nobody out."""
+    client.post("/accounts/password/reset/", {"email": max.email})
+    link = re.search(r"/accounts/password/reset/key/\S+", mailoutbox[0].body)[0]
+    form = client.get(link, follow=True)
+    client.post(form.redirect_chain[-1][0], {"password1": "another fine phrase", "password2": "another fine phrase"})
+    client.logout()
+    sign_in(client, max.email, "another fine phrase")
+
+    assert client.get("/customers/").url == NEEDED
+    assert client.get("/accounts/2fa/totp/activate/").status_code == 200

@@ -195,7 +195,7 @@ def _event(body):
         about = said["data"]["object"]
         words = [said["id"], said["type"], about["id"], about["object"]]
         at = datetime.fromtimestamp(said["created"], UTC)
-    except (ValueError, TypeError, KeyError, OverflowError, OSError):
+    except (ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError):
         raise BadSignature("The body is not an event.") from None
     if not all(isinstance(word, str) and _WORD.fullmatch(word) for word in words) or not isinstance(said["livemode"], bool):
         raise BadSignature("The body is not an event.")

@@ -6,7 +6,7 @@ from time import monotonic
 from django.core.management.base import BaseCommand, CommandError
 
 from billing import gateways
-from billing.drills import backups, controls, coupons, kills, races, webhooks
+from billing.drills import backups, controls, coupons, erasure, fuzz, kills, races, webhooks, xss
 from billing.drills.bank import SLUG, FileBank
 from dashboard import first_start
 from dashboard.bench.databases import Databases
@@ -23,8 +23,9 @@ class Command(BaseCommand):
         parser.add_argument("drill", choices=sorted(DRILLS))
         parser.add_argument("--rounds", type=int, default=300, help="rounds of the main part (300)")
         parser.add_argument("--processes", type=int, default=8, help="hands at once on a coupon (8)")
+        parser.add_argument("--seed", type=int, default=fuzz.SEED_OF_CHANCE, help="of the fuzz: another one, other requests")
 
-    def handle(self, *, drill, rounds, processes=8, **options):
+    def handle(self, *, drill, rounds, processes=8, seed=fuzz.SEED_OF_CHANCE, **options):
         databases, began = Databases(), monotonic()
         gateways.GATEWAYS[SLUG] = "billing.drills.bank.FileBank"
         databases.copy(READY if databases.exists(READY) else None, LABEL)
@@ -32,7 +33,7 @@ class Command(BaseCommand):
             with databases.using(LABEL) as drilled:
                 wait_longer(drilled)
                 first_start.migrate(lambda sentence: None)
-                faults = sum(self.tell(part) for part in _parts(drill, rounds, processes))
+                faults = sum(self.tell(part) for part in _parts(drill, rounds, processes, seed, databases))
         finally:
             databases.drop(LABEL)
             databases.close()
@@ -110,17 +111,37 @@ def backup_parts(rounds):
         yield from backups.run(rounds)
 
 
+def fuzz_parts(rounds, seed, databases):
+    """As many hostile requests as are asked for, then the controls."""
+    yield from fuzz.run(rounds, seed=seed, copies=fuzz.Copies(databases, LABEL))
+
+
+def erasure_parts(rounds):
+    """A fiftieth as many customers as rounds, half of them erased; then the controls, one of them in the short form."""
+    yield from erasure.run(max(2, rounds // 50), controls=6 if rounds >= 100 else 1)
+
+
+def xss_parts(rounds):
+    """As many of the sixty texts in turns as are asked for; one round is the short form."""
+    yield from xss.run(rounds)
+
+
 DRILLS = {
     "kills": kill_parts,
     "races": race_parts,
     "webhooks": webhook_parts,
     "coupons": coupon_parts,
     "backups": backup_parts,
+    "erasure": erasure_parts,
+    "fuzz": fuzz_parts,
+    "xss": xss_parts,
 }
 
 
-def _parts(drill, rounds, processes):
+def _parts(drill, rounds, processes, seed, databases):
     """The parts of a drill; a coupon's is as short as one likes and takes so many hands, backups are slow ones."""
-    if drill == "backups":
-        return backup_parts(max(rounds, 1))
+    if drill == "fuzz":
+        return fuzz_parts(max(rounds, 1), seed, databases)
+    if drill in ("backups", "xss"):
+        return DRILLS[drill](max(rounds, 1))
     return coupon_parts(max(rounds, 1), processes) if drill == "coupons" else DRILLS[drill](max(rounds, LEAST))
