@@ -76,8 +76,8 @@ class CardLinkTable(tables.Table):
         Csv("completed_at", kind="time"),
         Csv("canceled_at", kind="time"),
         Csv("payment_method_id", "method_id", kind="code"),
-        Csv("card_scheme", "method__card_scheme", kind="code"),
-        Csv("card_number_last4", "method__card_number_last4", kind="code"),
+        Csv("card_scheme", "method__card_scheme"),
+        Csv("card_number_last4", "method__card_number_last4"),
     )
 
 

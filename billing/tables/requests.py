@@ -60,7 +60,7 @@ class RequestTable(tables.Table):
         Csv("customer_email", "customer__email", contact="email"),
         Csv("subtotal", F("amount") + F("discount_amount"), kind="money"),
         Csv("discount_amount", kind="money"),
-        Csv("coupon_code", "coupon__code", kind="code"),
+        Csv("coupon_code", "coupon__code"),
         Csv("amount", kind="money"),
         Csv("currency", kind="code"),
         Csv("country", kind="code"),

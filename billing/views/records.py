@@ -5,6 +5,7 @@ import re
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.functional import cached_property
+from django.utils.http import content_disposition_header
 from django.views import View
 from django.views.generic.base import ContextMixin
 
@@ -55,7 +56,7 @@ class LinkQr(ObjectMixin, View):
             raise Http404
         response = HttpResponse(qr_svg(self.object.url), content_type="image/svg+xml")
         name = getattr(self.object, "number", "") or self.object.pk
-        response["Content-Disposition"] = f'attachment; filename="{name}.svg"'
+        response["Content-Disposition"] = content_disposition_header(True, f"{name}.svg")
         return response
 
 

@@ -4,11 +4,13 @@ import secrets
 
 from django import forms
 from django.http import HttpResponse
+from django.utils.http import content_disposition_header
 from django.views import View
 
 from billing import documents
 from billing.domain import reminders, sending
 from billing.models import BillingStatement, Payment, PaymentRequest
+from billing.personal import shown_to
 from billing.views.records import OfCustomer
 from dashboard.forms import KitForm
 from dashboard.views import ActionView, FormView, ObjectMixin
@@ -160,7 +162,7 @@ class Pdf(ObjectMixin, View):
 
     def get(self, request, *args, **kwargs):
         response = HttpResponse(self.made(masked=not request.user.has_perm(CONTACT)), content_type=documents.PDF)
-        response["Content-Disposition"] = f'attachment; filename="{documents.file_name(self.object)}"'
+        response["Content-Disposition"] = content_disposition_header(True, documents.file_name(self.object))
         response["Cache-Control"] = "private, no-store"
         return response
 
@@ -170,7 +172,7 @@ class StatementPdf(Pdf):
     permission = "billing.view_statement"
 
     def made(self, masked):
-        return documents.statement_pdf(self.object, masked=masked)
+        return documents.statement_pdf(shown_to(self.request.user, self.object), masked=masked)
 
 
 class PaymentReceipt(Pdf):
@@ -180,4 +182,4 @@ class PaymentReceipt(Pdf):
     permission = "billing.view_payment"
 
     def made(self, masked):
-        return documents.receipt_pdf(self.object, masked=masked)
+        return documents.receipt_pdf(shown_to(self.request.user, self.object), masked=masked)
