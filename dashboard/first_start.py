@@ -135,10 +135,13 @@ def welcome(say):
 
 def create_first_admin():
     """Make the admin of ADMIN_EMAIL; returns (e-mail, random password), or (e-mail, None) when one was given."""
+    from dashboard import events, second_step
     from dashboard.models import User
 
     password = settings.ADMIN_PASSWORD or random_password()
     admin = User.objects.create_superuser(settings.ADMIN_EMAIL, password)
+    about = {"email": admin.email, "role": admin.role, second_step.PRINTED: not settings.ADMIN_PASSWORD}
+    events.record("user.created", admin, by=admin, **about)
     return admin.email, None if settings.ADMIN_PASSWORD else password
 
 

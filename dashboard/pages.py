@@ -1,5 +1,6 @@
 """The front door: what surrounds every page, and the pages that belong to no one app."""
 
+from datetime import timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -7,9 +8,10 @@ from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
-from django.http import Http404, HttpResponseRedirect
+from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.urls import NoReverseMatch, get_script_prefix, reverse
+from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
@@ -24,6 +26,8 @@ from dashboard.views import FormView
 
 THEMES = {"system": "System", "light": "Light", "dark": "Dark"}
 YEAR = 365 * 24 * 3600  # seconds
+SECURITY_TXT = timedelta(days=180)  # how long its contact stands
+THEME_COOKIE = "__Host-theme" if settings.SECURE else "theme"  # app.js knows the names too
 
 
 class Entry(NamedTuple):
@@ -125,7 +129,7 @@ def _menu(role, nav, prefix):
 def shell(request):
     """Context of every page. Nothing here asks the database: what needs the user waits until a page shows it."""
     user = getattr(request, "user", None)
-    theme = request.COOKIES.get("theme", "")
+    theme = request.COOKIES.get(THEME_COOKIE, "")
     groups = SimpleLazyObject(lambda: menu(user))
     return {
         "merchant": settings.MERCHANT_NAME,
@@ -175,6 +179,21 @@ def set_mode(request):
 
 
 @login_not_required
+@require_safe
+def security_txt(request):
+    """Whom to tell of a weakness: the merchant who runs this installation. RFC 9116."""
+    expires = (timezone.now() + SECURITY_TXT).strftime("%Y-%m-%dT00:00:00Z")
+    where = f"{settings.SITE_URL}{request.path}"
+    lines = [
+        f"Contact: mailto:{settings.MERCHANT_EMAIL}",
+        f"Expires: {expires}",
+        "Preferred-Languages: en",
+        f"Canonical: {where}",
+    ]
+    return HttpResponse("\n".join([*lines, ""]), content_type="text/plain; charset=utf-8")
+
+
+@login_not_required
 @require_POST
 def set_theme(request):
     """Light, dark, or whatever the system says. A cookie, so that the sign-in page knows it too."""
@@ -187,9 +206,9 @@ def remember_theme(response, theme):
     """Keep a theme in its cookie; "system" (or nonsense) takes the cookie away."""
     if theme in ("light", "dark"):
         # Not HttpOnly: the script sets it too, to change the page without loading it again.
-        response.set_cookie("theme", theme, max_age=YEAR, secure=settings.SECURE, samesite="Lax")
+        response.set_cookie(THEME_COOKIE, theme, max_age=YEAR, secure=settings.SECURE, samesite="Lax")
     else:
-        response.delete_cookie("theme", samesite="Lax")
+        response.set_cookie(THEME_COOKIE, "", max_age=0, secure=settings.SECURE, samesite="Lax")
 
 
 class ProfileForm(KitForm):
@@ -211,7 +230,7 @@ class Profile(FormView):
 
     def get_initial(self):
         user = self.request.user
-        return {"name": user.name, "shortcuts": user.shortcuts, "theme": self.request.COOKIES.get("theme", "system")}
+        return {"name": user.name, "shortcuts": user.shortcuts, "theme": self.request.COOKIES.get(THEME_COOKIE, "system")}
 
     def get_context_data(self, **kwargs):
         user = self.request.user

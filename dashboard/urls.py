@@ -49,6 +49,7 @@ front_door = (
         path("lists/columns/", lists.ChooseColumns.as_view(), name="columns"),
         path("lists/views/new/", lists.ViewCreate.as_view(), name="view_new"),
         path("lists/views/<id:pk>/delete/", lists.ViewDelete.as_view(), name="view_delete"),
+        path(".well-known/security.txt", pages.security_txt, name="security_txt"),
         path("healthz", health.healthz, name="healthz"),
         path("readyz", health.readyz, name="readyz"),
     ],

@@ -95,9 +95,10 @@ async function copy(text) {
 }
 
 function setTheme(button) {
-  const theme = button.value, root = document.documentElement, secure = location.protocol === "https:" ? ";secure" : "";
-  if (theme === "system") { delete root.dataset.theme; document.cookie = `theme=;path=/;max-age=0;samesite=lax${secure}`; }
-  else { root.dataset.theme = theme; document.cookie = `theme=${theme};path=/;max-age=31536000;samesite=lax${secure}`; }
+  const theme = button.value, root = document.documentElement, tls = location.protocol === "https:";
+  const name = tls ? "__Host-theme" : "theme", rest = `path=/;samesite=lax${tls ? ";secure" : ""}`;
+  if (theme === "system") { delete root.dataset.theme; document.cookie = `${name}=;max-age=0;${rest}`; }
+  else { root.dataset.theme = theme; document.cookie = `${name}=${theme};max-age=31536000;${rest}`; }
   $$("[data-theme-set]").forEach((b) => b.setAttribute("aria-pressed", b === button));
 }
 
