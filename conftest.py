@@ -8,6 +8,7 @@ import gc
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -105,17 +106,48 @@ def rows_for_this_file(django_db_setup, django_db_blocker):
 
     Not for files with transactional tests or a live server, which would stand inside the file's transaction.
     """
-    with django_db_blocker.unblock(), transaction.atomic():
+    with django_db_blocker.unblock():
+        block = transaction.atomic()
+        block._from_testcase = True  # as Django's own test case does: the rules about transactions stay in force
+        with block:
+            yield
+            transaction.set_rollback(True)
+
+
+@pytest.fixture(scope="module")
+def world_of_this_file(rows_for_this_file):
+    """One record of each kind (dashboard.tests.routes), made once for all tests of a file; nothing of it stays."""
+    from dashboard.models import User
+    from dashboard.tests.routes import make_world
+
+    return make_world(User.objects.create_user("maker@example.com", role="admin", name="Mia"))
+
+
+@pytest.fixture(scope="module")
+def ready_to_drill(django_db_setup, django_db_blocker):
+    """A migrated database the drills of a file start from: to make its tables takes longer than most of them."""
+    from billing.management.commands.drill import READY
+    from dashboard.bench.databases import Databases
+
+    databases = Databases()
+    with django_db_blocker.unblock():
+        databases.drop(READY)
+        ready.copy_to(databases.name(READY))
         yield
-        transaction.set_rollback(True)
+        databases.drop(READY)
+        databases.close()
 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_remembered():
-    """Counts of lists outlive a test in this process; its rows do not."""
+    """Counts of lists, that the sign-in is flooded, and IDs of a time a test travelled to outlive it in this process."""
+    from dashboard import ids, throttle
     from dashboard.paging import counts
 
     counts.forget()
+    throttle._flooded_until = 0.0
+    if ids._last >> 48 > time.time_ns() // 1_000_000 + 1000:
+        ids._last = 0
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -288,6 +320,9 @@ def axe():
 
 
 @pytest.fixture
-def one_window(monkeypatch):
-    """What payers do in a test counts as done in one window of every limit, however slow the machine is."""
-    monkeypatch.setattr("billing.views.public.window", lambda seconds: 0)
+def stopped_clock(monkeypatch):
+    """For the limits no time passes in a test, however slow the machine is: no token comes back."""
+    from dashboard import limits
+
+    at = limits.now()
+    monkeypatch.setattr(limits, "now", lambda: at)

@@ -7,27 +7,13 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from billing.drills import backups
-from billing.management.commands import drill as command
 from billing.models import Payment
-from dashboard.bench.databases import Databases
-from dashboard.tests.ready import copy_to
 
 pytestmark = [
     pytest.mark.django_db,
+    pytest.mark.usefixtures("ready_to_drill"),
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded"),  # the test runner's own
 ]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def ready(django_db_setup, django_db_blocker):
-    """A migrated database the drills of this file start from."""
-    databases = Databases()
-    with django_db_blocker.unblock():
-        databases.drop(command.READY)
-        copy_to(databases.name(command.READY))
-        yield
-        databases.drop(command.READY)
-        databases.close()
 
 
 def drill(rounds):

@@ -15,24 +15,12 @@ from billing.models import Payment
 from customers.models import Customer
 from dashboard.bench.databases import Databases
 from dashboard.states import DomainError
-from dashboard.tests.ready import copy_to
 
 pytestmark = [
     pytest.mark.django_db,
-    pytest.mark.usefixtures("ready"),
+    pytest.mark.usefixtures("ready_to_drill"),
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded"),  # the test runner's own
 ]
-
-
-@pytest.fixture(scope="module")
-def ready(django_db_setup, django_db_blocker):
-    """A migrated database the drills of this file start from."""
-    databases = Databases()
-    with django_db_blocker.unblock():
-        copy_to(databases.name(command.READY))
-        yield
-        databases.drop(command.READY)
-        databases.close()
 
 
 def drill(name, rounds):
@@ -103,7 +91,7 @@ def test_children_say_what_became_of_them(capfd):
     assert "broken" in capfd.readouterr().err
 
 
-def test_children_ask_the_database_of_their_parent_where_an_event_loop_runs(ready):
+def test_children_ask_the_database_of_their_parent_where_an_event_loop_runs(ready_to_drill):
     """Django keeps connections elsewhere in a thread that runs a loop, as a test process does once it opened a browser."""
 
     async def count():

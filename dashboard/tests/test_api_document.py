@@ -8,7 +8,7 @@ import os
 import pytest
 import schemathesis
 from django.core.signals import request_finished, request_started
-from django.db import close_old_connections, transaction
+from django.db import close_old_connections
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -17,10 +17,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from dashboard.models import User
 from dashboard.tests.api_client import Api
 from dashboard.tests.api_operations import KINDS, document
-from dashboard.tests.routes import make_world, undone
+from dashboard.tests.routes import undone
 from dashboard.wsgi import application
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -30,14 +29,8 @@ schema.app = lambda environ, start: application(environ | {"REMOTE_ADDR": "127.0
 
 
 @pytest.fixture(scope="module")
-def world(django_db_setup, django_db_blocker):
-    """One record of each kind, made once for all operations; nothing of this file stays."""
-    with django_db_blocker.unblock():
-        block = transaction.atomic()
-        block._from_testcase = True  # as Django's own test case does: the rules about transactions stay in force
-        with block:
-            yield make_world(User.objects.create_user("world@example.com", role="admin", name="World"))
-            transaction.set_rollback(True)
+def world(world_of_this_file):
+    return world_of_this_file
 
 
 @pytest.fixture(autouse=True)
