@@ -247,7 +247,7 @@ HOLDINGS = [
     nothing("dashboard.Invitation", STAFF, "email", "name", "nonce", "hashed"),
     nothing("dashboard.Session", STAFF, "session_key", "session_data", "address", "agent"),
     nothing("dashboard.ApiKey", "a program's", "name", "hashed", "hint", "scopes", "addresses"),
-    nothing("dashboard.Bucket", "how often somebody asked; forgotten within the hour", "name"),
+    nothing("dashboard.Bucket", "how often somebody asked; deleted after a day", "name"),
     Holding(
         "admin.LogEntry",
         removed("change_message", object_repr=ERASED) | harmless("names a record", "object_id"),

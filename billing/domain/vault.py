@@ -192,11 +192,19 @@ def remove_method(method, *, by):
     subscription is charged to it (C16).
     """
     removed = _remove(method, by)
-    try:
-        gateway_for(removed.gateway).detach_method(removed.gateway_token, key=f"{removed.pk}.detach")
-    except GatewayError as error:  # it is of no use to us any more; staff can see to it at the gateway
-        events.record("payment_method.kept_at_gateway", removed, by=None, why=kept(error, 300))
+    _detach(removed)  # left there, it is of no use to us any more; staff can see to it at the gateway
     return removed
+
+
+def _detach(method):
+    """Have the gateway forget a method; "" when it has, else why that is not known, which an event says too."""
+    try:
+        gateway_for(method.gateway).detach_method(method.gateway_token, key=f"{method.pk}.detach")
+    except GatewayError as error:
+        why = kept(error, 300) or "it does not say why."
+        events.record("payment_method.kept_at_gateway", method, by=None, why=why)
+        return why
+    return ""
 
 
 @transaction.atomic
@@ -236,11 +244,7 @@ def forget_at_gateway(method, *, gone):
 
     Not to be called inside a transaction. Returns "" when it is done, else a sentence for staff: nothing is known for sure.
     """
-    try:
-        gateway_for(method.gateway).detach_method(method.gateway_token, key=f"{method.pk}.detach")
-    except GatewayError as error:
-        why = kept(error, 300)
-        events.record("payment_method.kept_at_gateway", method, by=None, why=why)
+    if why := _detach(method):
         return f"{method.gateway.capitalize()} may still keep a {method.get_type_display().lower()}: {why}"
     PaymentMethod.objects.filter(pk=method.pk).update(gateway_token=gone)
     return ""
