@@ -198,7 +198,8 @@ class PersonSwitch(PersonMixin, StepUp, ActionView):
         return f"{person} can sign in again." if person.is_active else f"{person} is switched off and signed out everywhere."
 
 
-class PersonSignOut(PersonMixin, ActionView):
+class PersonSignOut(PersonMixin, StepUp, ActionView):
+    nothing = "Nobody was signed out."
     title = submit = "Sign out everywhere"
     form_class = KitForm
     danger = True
@@ -341,9 +342,10 @@ class AcceptInvitation(TemplateView):
 
 
 # --- sessions ------------------------------------------------------------------------------------------------
-class SessionEnd(ActionView):
+class SessionEnd(StepUp, ActionView):
     """Sign a browser out: one's own, or as an admin somebody else's."""
 
+    nothing = "Nobody was signed out."
     title = submit = "Sign this browser out"
     form_class = KitForm
     danger = True
@@ -388,7 +390,8 @@ class OwnSessionEnd(OwnSession, SessionEnd):
     pass
 
 
-class OwnSessionsEnd(OwnSession, ActionView):
+class OwnSessionsEnd(OwnSession, StepUp, ActionView):
+    nothing = "Nobody was signed out."
     title = submit = "Sign out everywhere else"
     form_class = KitForm
     consequence = "Every other browser is signed out with its next click. You stay signed in here."

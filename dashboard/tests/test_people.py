@@ -377,6 +377,21 @@ def test_signing_out_everywhere_else_leaves_this_browser(sue):
     assert last_event().data["count"] == 2
 
 
+def test_signing_browsers_out_asks_for_the_password_when_stale(sue):
+    """ASVS 7.5.2: whoever finds a desk unlocked throws nobody out, and learns nothing they can use."""
+    here, there = browser_of(sue), browser_of(sue)
+    ref = Session.objects.get(session_key=there.session.session_key).ref
+    make_stale(here)
+
+    for path in (f"/profile/sessions/{ref}/end/", "/profile/sessions/end/"):
+        asked = here.post(path)
+        assert (asked.status_code, "Confirm that it is you" in asked.text) == (422, True)
+        assert "Nobody was signed out." in here.post(path, {"confirm_password": "a guess of mine"}).text
+    assert there.get("/profile/").status_code == 200
+    assert here.post(path, {"confirm_password": PASSWORD}).status_code == 302
+    assert [c.get("/profile/").status_code for c in (here, there)] == [200, 302]
+
+
 def test_nobody_ends_somebody_elses_session_but_an_admin(as_max, as_alice, sue):
     there = browser_of(sue)
     ref = Session.objects.get(session_key=there.session.session_key).ref
