@@ -95,6 +95,7 @@ RELABEL = {
     "hx-target": "#address-fields",
     "hx-select": "#address-fields",
     "hx-swap": "outerHTML",
+    "hx-sync": "this:replace",
 }
 
 

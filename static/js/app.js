@@ -27,7 +27,7 @@ function leave(dialog) {
 
 document.addEventListener("cancel", (e) => { if (e.target.matches("dialog[data-autoshow]:not([data-over])")) { e.preventDefault(); leave(e.target); } }, true);
 document.addEventListener("close", (e) => {
-  if (!e.target.matches("dialog")) return;
+  if (!e.target.matches("dialog") || e.target.open) return; // opened again before the event came
   if (e.target.id === "drawer") e.target.replaceChildren();
   if ("over" in e.target.dataset) e.target.remove();
   if ($("dialog:modal")) return;
@@ -36,21 +36,33 @@ document.addEventListener("close", (e) => {
 }, true);
 
 // <a data-dialog>: its page holds a dialog; show that over this page. Anything else the server says gets a page.
+// Of several asked for in haste only the last is shown.
+let turn = 0;
 async function dialogFrom(url) {
+  const mine = ++turn;
   try {
     const answer = await fetch(url, { headers: { Accept: "text/html" } });
     const dialog = $("dialog[data-autoshow]", new DOMParser().parseFromString(await answer.text(), "text/html"));
+    if (mine !== turn) return;
     if (!answer.ok || answer.redirected || !dialog) throw answer.status;
     $$("form:not([action])", dialog).forEach((f) => f.setAttribute("action", url));
     dialog.dataset.over = ""; $$("#dialogs dialog:modal").forEach((d) => d.close());
     $("#dialogs").replaceChildren(document.adoptNode(dialog)); window.htmx?.process(dialog); show(dialog);
-  } catch { location.href = url; }
+  } catch { if (mine === turn) location.href = url; }
 }
 
 // htmx put something into the drawer or among the dialogs: show it over the page. A whole page instead of a
-// part (signed out meanwhile, or an error) is no part: go there.
-document.addEventListener("htmx:before:request", (e) => { opener = e.target.closest?.("a,button") || opener; });
+// part (signed out meanwhile, or an error) is no part: go there. The drawer shows what was asked for last, however
+// late an earlier answer comes, and the second click of a double one asks for nothing.
+let asked = null;
+document.addEventListener("htmx:before:request", (e) => {
+  const { ctx } = e.detail, drawer = ctx.target?.id === "drawer" && ctx.target;
+  if (drawer && drawer.matches(":modal") && !drawer.contains(e.target)) { e.preventDefault(); return; }
+  if (drawer) asked = ctx;
+  opener = e.target.closest?.("a,button") || opener;
+});
 document.addEventListener("htmx:before:swap", (e) => {
+  if (e.detail.ctx.target?.id === "drawer" && e.detail.ctx !== asked) { e.preventDefault(); return; }
   const { ctx } = e.detail, whole = /^\s*<!doctype/i.test(ctx.text || "");
   if (!whole || (ctx.select && new DOMParser().parseFromString(ctx.text, "text/html").querySelector(ctx.select))) return;
   e.preventDefault(); location.href = ctx.sourceElement?.href || ctx.request.action;
