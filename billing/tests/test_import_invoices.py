@@ -29,7 +29,7 @@ def sample_customers(db):
         return [
             create_customer(
                 by=None, livemode=False, currency="USD", reference=row["CustomerId"], first_name=row["FirstName"],
-                last_name=row["LastName"], email=row["Email"].lower(),
+                last_name=row["LastName"], email=row["Email"].lower() if row["Email"].isascii() else "",
             )
             for row in csv.DictReader(file)
         ]  # fmt: skip
