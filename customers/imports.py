@@ -152,10 +152,10 @@ class CustomerImporter(Importer):
         return found
 
     # --- make it happen --------------------------------------------------------------------------------
-    def write(self, rows, options, *, by, meanwhile=()):
+    def write(self, rows, options, *, by):
         now = timezone.now()
         creates = [r.target for r in rows if r.action == CREATE]
-        _write_creates(creates, options, by, now, meanwhile)
+        _write_creates(creates, options, by, now)
         _write_updates([r for r in rows if r.action == UPDATE], options, by, now)
 
 
@@ -296,14 +296,14 @@ def _flag_duplicates(rows, livemode):
 
 
 # --- the write -----------------------------------------------------------------------------------------
-def _write_creates(customers, options, by, now, meanwhile=()):
+def _write_creates(customers, options, by, now):
     if not customers:
         return
     for customer, prefix in zip(customers, new_prefixes(len(customers), options.livemode), strict=True):
         customer.billing_statement_prefix, customer.created_by_id, customer.updated_at = prefix, by.pk if by else None, now
         customer.created_at = min(customer.created_at or now, now)
     blank, data = _blank_address(options.livemode, by, now), _origin(options)
-    bulk.insert(Customer, customers, lambda c: vars(c.derive()), meanwhile=meanwhile)
+    bulk.insert(Customer, customers, lambda c: vars(c.derive()))
     bulk.insert(Address, [c for c in customers if c.new_address], lambda c: _address(blank, c, c.new_address))
     bulk.insert(Event, customers, lambda c: bulk.event("customer.created", c, by=by, at=now, customer_id=c.pk, data=data))
 

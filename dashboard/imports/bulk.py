@@ -19,21 +19,21 @@ WORTH_COPYING = 50
 PENDING_SEARCH_LIST = "64MB"  # entries a search index may gather before it files them: larger batches file faster
 
 
-def insert(model, things, record=None, *, meanwhile=()):
+def insert(model, things, record=None):
     """Insert a record of one model for each thing: record(thing) gives it, a thing is one itself without it.
 
     Call it inside a transaction. COPY stores as it is sent to: records are made one at a time while the database is busy
-    with those before, and meanwhile, an iterator of other work, is moved on by one for each.
+    with those before.
     """
     records = map(record, things) if record else things
     if len(things) >= WORTH_COPYING and connection.vendor == "postgresql":
-        _copy(model._meta, records, iter(meanwhile))
+        _copy(model._meta, records)
     elif things:
         names = [f.attname for f in model._meta.local_concrete_fields]
         model._base_manager.bulk_create([model(**{n: r[n] for n in names}) for r in records], batch_size=500)
 
 
-def _copy(meta, records, meanwhile):
+def _copy(meta, records):
     fields = meta.local_concrete_fields
     values = itemgetter(*[f.attname for f in fields])
     kept = {i: (None, None) for i, f in enumerate(fields) if isinstance(f, models.JSONField)}
@@ -43,7 +43,6 @@ def _copy(meta, records, meanwhile):
         with cursor.copy(f"COPY {connection.ops.quote_name(meta.db_table)} ({columns}) FROM STDIN") as copy:
             for record in records:
                 copy.write_row(_with_json(values(record), kept) if kept else values(record))
-                next(meanwhile, None)
 
 
 def _with_json(row, kept):

@@ -88,10 +88,8 @@ class Importer(ABC):
         """Set action, changes, target and key of every row that is not an error, in a few queries a batch."""
 
     @abstractmethod
-    def write(self, rows, options, *, by, meanwhile=()):
-        """Create and update what planned rows say, with their events. Called inside a transaction.
-
-        meanwhile is an iterator to be moved on wherever the database is busy (`bulk.insert`)."""
+    def write(self, rows, options, *, by):
+        """Create and update what planned rows say, with their events. Called inside a transaction."""
 
     @abstractmethod
     def parse_prefixed(self, key, text):

@@ -1,6 +1,7 @@
 """A whole file at once: read, check, write, batch by batch, in constant memory. For sample data, the command
 line and measurements; people in a browser see a check first (`runs`)."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
@@ -49,48 +50,28 @@ def run_import(source, mapping=None, *, importer, livemode, by, match="", countr
         options = Options(livemode=livemode, match=match, country=country, clear=clear, find_duplicates=False, source=label)
         read = plug.reader(headers, columns, options)
         result = Result()
-        ahead = _Ahead(read, records, batch)
-        while rows := ahead.take():
-            ahead = _Ahead(read, records, batch)
-            _write(plug, rows, options, by, ahead)
-            result.count(rows)
+        with ThreadPoolExecutor(1, "import-reader") as reader:
+            ahead = reader.submit(_take, read, records, batch)
+            while rows := ahead.result():
+                ahead = reader.submit(_take, read, records, batch)
+                _write(plug, rows, options, by)
+                result.count(rows)
     return result
 
 
-class _Ahead:
-    """The next batch of rows: an iterator that reads one at a time, while the database stores the batch before.
+def _take(read, records, batch):
+    """The next rows, read in another thread while the database stores those before; nothing here asks the database.
 
-    What is wrong with the file comes up when the rows are taken: the batch before is stored by then.
+    What is wrong with the file comes up when their turn has come: the batch before is stored by then. Raises FileProblem.
     """
-
-    def __init__(self, read, records, batch):
-        self.left = (read(number, cells) for number, cells in islice(records, batch))
-        self.rows, self.problem = [], None
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        try:
-            self.rows.append(next(self.left))
-        except files.FileProblem as problem:
-            self.problem = problem
-            raise StopIteration from None
-
-    def take(self):
-        """The whole batch. Raises FileProblem."""
-        for _ in self:
-            pass
-        if self.problem:
-            raise self.problem
-        return self.rows
+    return [read(number, cells) for number, cells in islice(records, batch)]
 
 
 @transaction.atomic
-def _write(plug, rows, options, by, meanwhile):
+def _write(plug, rows, options, by):
     plug.plan(rows, options)
     seen = {}
     for row in rows:
         if row.key and row.action != ERROR and seen.setdefault(row.key, row) is not row:
             row.refuse(f"Row {seen[row.key].number} is about the same record. Keep one of them.")
-    plug.write([r for r in rows if r.action in (CREATE, UPDATE)], options, by=by, meanwhile=meanwhile)
+    plug.write([r for r in rows if r.action in (CREATE, UPDATE)], options, by=by)
