@@ -9,7 +9,6 @@ import os
 import shutil
 import tempfile
 import time
-from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -19,20 +18,10 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from whitenoise.middleware import WhiteNoiseMiddleware
 
-from dashboard.tests import ready
+from dashboard.tests import chromium, ready
 
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # the browser's driver runs a loop in the thread that queries
 CI = os.environ.get("CI", "").lower() in ("1", "true")
-CHROMIUM = "/usr/bin/chromium"
-CHROMIUM_FLAGS = [
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-sync",
-    "--no-first-run",
-    "--no-sandbox",
-]
 
 hypothesis_settings.register_profile(
     "here",
@@ -243,15 +232,10 @@ def as_rita(rita):
 # --- the browser --------------------------------------------------------------------------------
 
 
-def _chromium():
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    return CHROMIUM if Path(CHROMIUM).exists() else next(filter(None, map(shutil.which, names)), None)
-
-
 @pytest.fixture(scope="session")
 def browser_type_launch_args():
-    path = _chromium() or pytest.skip("Chromium is not installed: browser tests did not run.")
-    return {"executable_path": path, "args": CHROMIUM_FLAGS}
+    path = chromium.find() or pytest.skip("Chromium is not installed: browser tests did not run.")
+    return {"executable_path": path, "args": chromium.FLAGS}
 
 
 @pytest.fixture
@@ -278,7 +262,7 @@ def open_as(live_server, browser):
         if user:
             context.add_cookies([_session_cookie(user, live_server.url)])
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(30_000)  # a loaded machine is slow, not wrong
         page.problems = problems  # a test that provokes one looks at it here and takes it out
         _watch(page, problems)
         return page
@@ -312,6 +296,7 @@ def axe():
     from axe_playwright_python.sync_playwright import Axe
 
     def check(page):
+        page.wait_for_load_state()  # what was waited for may stand above what is still to come
         found = Axe().run(page).response["violations"]
         told = [f"{v['id']} ({v['impact']}): {v['help']}: " + "; ".join(n["html"] for n in v["nodes"][:5]) for v in found]
         assert not told, f"{page.url} has accessibility violations:\n" + "\n".join(told)

@@ -104,7 +104,7 @@ def in_chromium(pages):
     """The pages of the four texts in a real browser. It asks for nothing new, so the world may be gone."""
     if not xss_browser.installed():
         return ["Chromium: not here, or not the package that drives it. Its part was skipped."], False
-    with xss_browser.chromium() as browser:
+    with xss_browser.browser() as browser:
         opened, wrong = xss_browser.open_all(browser, seen(pages))
     lines = [f"Chromium: {opened} pages opened, {len(wrong)} faults", *(f"  {fault}" for fault in wrong[:SHOWN])]
     return lines, bool(wrong) or opened < 150

@@ -4,7 +4,6 @@ A server of the drill's own gives each page as it was answered, with its headers
 """
 
 import mimetypes
-import shutil
 import threading
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,9 +13,8 @@ from urllib.parse import unquote, urlsplit
 from django.contrib.staticfiles import finders
 
 from billing.drills.xss_strings import MARK
+from dashboard.tests import chromium
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 LEFT = ("content-length", "set-cookie", "location", "content-encoding", "connection")
 MADE = """mark => {
   const found = [];
@@ -39,20 +37,20 @@ def installed():
         import playwright.sync_api  # noqa: F401  for development only
     except ImportError:
         return None
-    return next(filter(None, map(shutil.which, NAMES)), None)
+    return chromium.find()
 
 
 @contextmanager
-def chromium():
+def browser():
     """A browser of one's own."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=installed(), args=FLAGS)
+        opened = driver.chromium.launch(executable_path=installed(), args=chromium.FLAGS)
         try:
-            yield browser
+            yield opened
         finally:
-            browser.close()
+            opened.close()
 
 
 def open_all(browser, answers, *, width=1280):
