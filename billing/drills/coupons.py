@@ -1,14 +1,12 @@
 """Many hands on the last uses of a coupon: never one too many, in all or by one customer, and none lost when given back.
 
-The control looks whether a use is left, thinks, and writes, as code without a guard does; it must overshoot.
+The control looks whether a use is left, and writes when all have looked, as code without a guard does; it must overshoot.
 """
-
-import time
 
 from billing.domain import coupons, statements
 from billing.domain.ledger import ledger_errors
 from billing.drills.children import at_once
-from billing.drills.races import PAUSE, billed_customer, draft
+from billing.drills.races import PATIENCE, billed_customer, draft, everybody
 from billing.models import Coupon, CouponRedemption
 
 LIMIT = 3
@@ -89,37 +87,37 @@ def given_back_and_used(processes):
 
 
 def used_after_a_look(processes):
-    """Look whether a use is left, think, write."""
-    coupon = _coupon(max_redemptions=LIMIT)
+    """Look whether a use is left, write when all have looked."""
+    coupon, looked = _coupon(max_redemptions=LIMIT), everybody(processes)
     drafts = _drafts(processes, coupon)
-    at_once(processes, lambda n: _careless_use(coupon, drafts[n]))
+    at_once(processes, lambda n: _careless_use(coupon, drafts[n], looked))
     rows = coupon.redemptions.count()
     CouponRedemption.objects.filter(coupon=coupon).delete()
     Coupon.objects.filter(pk=coupon.pk).update(times_redeemed=0)
     return f"a use after a look: {rows} of {LIMIT} were taken", rows > LIMIT
 
 
-def _careless_use(coupon, statement):
+def _careless_use(coupon, statement, looked):
     used = Coupon.objects.get(pk=coupon.pk).times_redeemed
-    time.sleep(PAUSE)
+    looked.wait(PATIENCE)
     if used < LIMIT:
         Coupon.objects.filter(pk=coupon.pk).update(times_redeemed=used + 1)
         _careless_row(coupon, statement)
 
 
 def counted_after_a_look(processes):
-    """Count the customer's uses, think, write."""
-    coupon = _coupon(max_per_customer=1)
+    """Count the customer's uses, write when all have counted."""
+    coupon, looked = _coupon(max_per_customer=1), everybody(processes)
     drafts = _drafts(processes, coupon, billed_customer())
-    at_once(processes, lambda n: _careless_count(coupon, drafts[n]))
+    at_once(processes, lambda n: _careless_count(coupon, drafts[n], looked))
     rows = coupon.redemptions.count()
     CouponRedemption.objects.filter(coupon=coupon).delete()
     return f"a customer's use after a look: {rows} of 1 were taken", rows > 1
 
 
-def _careless_count(coupon, statement):
+def _careless_count(coupon, statement, looked):
     used = coupon.redemptions.filter(customer=statement.customer_id).exists()
-    time.sleep(PAUSE)
+    looked.wait(PATIENCE)
     if not used:
         _careless_row(coupon, statement)
 

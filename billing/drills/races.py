@@ -4,8 +4,8 @@ Each race has a control that checks first and acts later, as code without a guar
 """
 
 import secrets
-import time
 from datetime import timedelta
+from multiprocessing import get_context
 
 from django.db import transaction
 from django.utils import timezone
@@ -21,7 +21,7 @@ from dashboard.models import User
 from dashboard.states import DomainError
 
 HUNDRED = 10_000  # minor units
-PAUSE = 0.02  # seconds a careless writer thinks between look and write
+PATIENCE = 60  # seconds a careless writer waits until all have looked
 
 
 def run(rounds):
@@ -35,6 +35,11 @@ def run(rounds):
         yield [f"control, {sentence}, {'caught' if overshot else 'NOT CAUGHT'}"], not overshot
     faults = ledger_errors()
     yield [f"ledger: {len(faults)} faults", *faults], bool(faults)
+
+
+def everybody(count):
+    """A meeting of as many children: each that calls its wait(PATIENCE) goes on when the last one has."""
+    return get_context("fork").Barrier(count)
 
 
 # --- refunds -----------------------------------------------------------------------------------------------
@@ -64,17 +69,17 @@ def _refund(payment, n):
 
 
 def refunded_without_guard():
-    """Look whether it fits, think, write."""
-    payment = paid()
-    at_once(12, lambda n: _careless_refund(payment, n))
+    """Look whether it fits, write when all have looked."""
+    payment, looked = paid(), everybody(12)
+    at_once(12, lambda n: _careless_refund(payment, n, looked))
     given = payment.refunds.count()
     Refund.objects.filter(payment=payment).delete()
     return f"refund after a look: {given} of 30 % went through", given > 3
 
 
-def _careless_refund(payment, n):
+def _careless_refund(payment, n, looked):
     given = sum(payment.refunds.values_list("amount", flat=True))
-    time.sleep(PAUSE)
+    looked.wait(PATIENCE)
     if given + HUNDRED * 3 // 10 <= payment.amount:
         Refund(
             livemode=False,
@@ -99,14 +104,14 @@ def one_form_sent():
 
 def sent_without_key():
     """Every submit stands for itself."""
-    customer, form = drilled_customer(), secrets.token_hex(8)
-    at_once(6, lambda n: _careless_charge(customer, form, n))
+    customer, form, looked = drilled_customer(), secrets.token_hex(8), everybody(6)
+    at_once(6, lambda n: _careless_charge(customer, form, n, looked))
     return f"submit without a form's key: {_taken(form)} charges", _taken(form) > 1
 
 
-def _careless_charge(customer, form, n):
+def _careless_charge(customer, form, n, looked):
     known = Payment.objects.filter(description=form).exists()
-    time.sleep(PAUSE)
+    looked.wait(PATIENCE)
     if not known:
         charge_once(customer, form, form_key=f"{form}-{n}")
 

@@ -89,7 +89,7 @@ def at_once(api, count, send):
         own = copy.copy(api)
         own.client = Client(raise_request_exception=False)
         try:
-            start.wait(30)
+            start.wait(60)
             return send(n, own)
         finally:
             connection.close()

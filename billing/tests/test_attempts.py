@@ -335,7 +335,7 @@ def at_once(times, act):
 
     def one(n):
         try:
-            ready.wait(10)
+            ready.wait(60)
             return act(n)
         except Exception as error:
             return error

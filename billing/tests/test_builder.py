@@ -417,11 +417,15 @@ def test_a_statement_is_built_from_search_to_finalised(open_as, axe, max, width,
     page.goto(NEW)
     page.get_by_label("Find a customer").fill("sant")
     page.get_by_role("button", name="Marta Santos").click()
+    page.get_by_role("button", name="Choose another").wait_for()  # the page before has lines too
+    page.wait_for_load_state()
     page.get_by_label("Description of line 1").fill("Coffee beans")
     page.get_by_label("Quantity of line 1").fill("3")
     page.get_by_label("Unit price of line 1").fill("21.80")
     page.get_by_text("$65.40").first.wait_for()
     page.get_by_role("button", name="Add a line").click()
+    page.get_by_label("Description of line 2").wait_for()
+    page.wait_for_load_state()
     page.get_by_label("Description of line 2").fill("Delivery")
     page.get_by_label("Unit price of line 2").fill("5")
     page.get_by_text("$70.40").wait_for()
@@ -445,17 +449,19 @@ def test_the_builder_works_without_script(open_as, max):
     page.get_by_label("Find a customer").fill("santos")
     page.get_by_role("button", name="Find").click()
     page.get_by_role("button", name="Marta Santos").click()
+    page.get_by_role("button", name="Choose another").wait_for()
     page.get_by_label("Description of line 1").fill("Coffee beans")
     page.get_by_label("Unit price of line 1").fill("21.80")
     page.get_by_role("button", name="Add a line").click()
     page.get_by_label("Description of line 2").fill("Delivery")
     page.get_by_label("Unit price of line 2").fill("5")
     page.get_by_role("button", name="Remove line 1").click()
+    page.locator("input[value=Delivery]").wait_for()  # what was typed so far is nobody's attribute
     page.get_by_role("button", name="Update totals").click()
     page.get_by_role("cell", name="$5.00").first.wait_for()
     page.get_by_role("button", name="Save and review").click()
     page.get_by_role("button", name="Finalise statement").click()
-    page.get_by_text("is finalised").wait_for()
+    page.get_by_text("is finalised.").wait_for()
 
     assert [str(line) for line in draft().lines.all()] == ["Delivery"]
 
@@ -467,7 +473,8 @@ def test_enter_in_a_box_adds_up_and_saves_nothing(open_as, max):
     page.goto(NEW)
     page.get_by_label("Description of line 1").fill("Coffee beans")
     page.get_by_label("Unit price of line 1").fill("7")
-    page.get_by_label("Unit price of line 1").press("Enter")
+    with page.expect_navigation():
+        page.get_by_label("Unit price of line 1").press("Enter")
     page.get_by_role("cell", name="$7.00").first.wait_for()
 
     assert page.get_by_label("Description of line 1").input_value() == "Coffee beans"

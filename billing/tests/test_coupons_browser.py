@@ -41,6 +41,7 @@ def test_a_coupon_is_made_in_two_clicks_used_on_a_statement_and_shown_under_used
         check()
     page.get_by_role("button", name="Save and review").click()
     page.get_by_role("button", name="Finalise statement").click()
+    page.get_by_text("is finalised.").wait_for()
     page.locator("main").get_by_text(f"Discount {coupon.code}").wait_for()
     statement = BillingStatement.objects.get()
     assert (statement.status, statement.total) == ("open", 4365)

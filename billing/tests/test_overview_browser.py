@@ -40,11 +40,11 @@ def test_everybody_can_read_the_overview(width, theme, business, max, open_as, a
 def test_a_bar_says_its_day_and_amount_when_pointed_at(business, max, open_as):
     page = open_as(max)
     page.goto("/overview/")
-    bar = page.locator(".wide-only .pt").last
+    bar = page.locator(".wide-only .pt", has_text="$48.50").last  # today's, or yesterday's from midnight on
     bar.locator(".slot").hover()
 
-    assert bar.locator(".tip").evaluate("tip => getComputedStyle(tip).opacity") == "1"
-    assert "$48.50" in bar.locator(".tip").text_content()
+    tip = bar.locator(".tip", has_text="$48.50").element_handle()
+    page.wait_for_function("tip => getComputedStyle(tip).opacity === '1'", arg=tip)
 
 
 def test_range_and_currency_change_without_scripts(business, max, open_as):

@@ -111,7 +111,7 @@ def test_a_payment_nobody_knows_of_yet_is_being_checked_until_it_is_paid(phone):
     phone.check()
     assert phone.get_by_role("button", name="Pay").count() == 0
     list(settle.reconcile_attempts(older_than=timedelta(0)))
-    phone.get_by_role("heading", name="Paid", exact=True).wait_for(timeout=30_000)  # it shows by itself
+    phone.get_by_role("heading", name="Paid", exact=True).wait_for(timeout=60_000)  # it shows by itself
     phone.check()
 
     assert Payment.objects.get().status == "paid"

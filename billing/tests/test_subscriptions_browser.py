@@ -17,6 +17,7 @@ def test_a_subscription_is_started_billed_and_paused(width, open_as, max, axe):
 
     page.goto(f"{customer.get_absolute_url()}#subscriptions")
     page.click("#subscriptions >> text=New subscription")
+    page.wait_for_url("**/subscriptions/new/")
     page.fill("[name=name]", "Filter papers")
     page.fill("[name=amount]", "12.50")
     page.select_option("[name=interval]", "week")

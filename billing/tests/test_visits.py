@@ -152,7 +152,7 @@ def looks(together, *, second):
         if getattr(mine, "looked", False):
             return real(target, visitor) if second else False
         mine.looked, found = True, real(target, visitor)
-        together.wait(timeout=20)
+        together.wait(timeout=120)
         return found
 
     return look

@@ -347,7 +347,7 @@ def at_once(count, act):
 
     threads = [threading.Thread(target=run, args=[n]) for n in range(count)]
     [t.start() for t in threads]
-    [t.join(60) for t in threads]
+    [t.join(300) for t in threads]
     assert problems == []
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql*/bin", "/usr/local/opt/postgresql*/bin")
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200", "listen_addresses=127.0.0.1")
 SORTS_LIKE_PEOPLE = ("--locale-provider=icu", "--icu-locale=en")  # as most servers do: a forgotten byte order shows
-PATIENCE = 30  # seconds until a server that does not answer counts as failed
+PATIENCE = 120  # seconds until a server that does not answer counts as failed
 
 
 def find_binaries():

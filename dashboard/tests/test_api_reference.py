@@ -106,4 +106,4 @@ def test_the_reference_in_a_browser(open_as, axe, rita, width, theme):
     axe(page)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.get_by_role("navigation", name="Operations").get_by_role("link", name="Create a customer", exact=True).click()
-    assert page.evaluate("document.getElementById(location.hash.slice(1)).getBoundingClientRect().top") < 200
+    page.wait_for_function("() => document.getElementById(location.hash.slice(1))?.getBoundingClientRect().top < 200")

@@ -373,7 +373,7 @@ def test_eight_writers_and_two_sealers_at_once_lose_nothing(alice):
     with ThreadPoolExecutor(10) as pool:
         done = [pool.submit(write, n) for n in range(8)] + [pool.submit(seal, n) for n in range(2)]
         for one in done:
-            one.result(timeout=120)
+            one.result(timeout=300)
     while seal_all():
         pass
 

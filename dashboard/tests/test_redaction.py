@@ -324,7 +324,7 @@ def test_erasures_and_sealing_at_once_keep_the_trail_whole(alice):
 
     works = [lambda: erase(customer, by=None)[1]] * 2 + [seal_all] * 2
     with ThreadPoolExecutor(4) as pool:
-        done = [one.result(timeout=60) for one in [pool.submit(run, work) for work in works]]
+        done = [one.result(timeout=300) for one in [pool.submit(run, work) for work in works]]
     while seal_all():
         pass
 

@@ -29,6 +29,7 @@ from dashboard import first_start
 found = first_start.prepare(lambda sentence: None)
 print("admin made" if found else "nothing to do")
 """
+PATIENCE = 300  # seconds until what does not come counts as failed: far more than a slow machine needs
 NOT_INHERITED = ("DATABASE_URL", "ADMIN_EMAIL", "ADMIN_PASSWORD", "SITE_URL", "ALLOWED_HOSTS")
 
 
@@ -44,7 +45,7 @@ def installation(tmp_path_factory, django_db_setup, django_db_blocker):
     """The environment of an installation whose first start is over."""
     folder = tmp_path_factory.mktemp("installation")
     with an_installation(folder, "later_start", django_db_blocker, make=copy_to) as environment:
-        assert prepare(environment).communicate(timeout=120)[0] == "admin made\n"
+        assert prepare(environment).communicate(timeout=PATIENCE)[0] == "admin made\n"
         yield environment
 
 
@@ -100,7 +101,7 @@ class Served:
         return self.log.read_text()
 
     def wait_until_it_answers(self):
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + PATIENCE
         while "Counterfoil is at" not in self.said:
             assert self.process.poll() is None, self.said
             assert time.monotonic() < deadline, self.said
@@ -116,7 +117,7 @@ class Served:
 
     def end(self, number=signal.SIGINT):
         self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE)
 
 
 @pytest.fixture
@@ -136,7 +137,7 @@ def serve():
 
 def test_a_first_start_answers_and_shows_a_password_that_a_second_start_does_not_repeat(serve, empty_installation):
     first = serve(empty_installation).wait_until_it_answers()
-    page = urllib.request.urlopen(f"http://{first.address}/accounts/login/", timeout=30)
+    page = urllib.request.urlopen(f"http://{first.address}/accounts/login/", timeout=PATIENCE)
 
     assert page.status == 200
     assert set(first.children()) == {"web", "worker"}
@@ -168,7 +169,7 @@ def test_when_one_of_the_two_processes_dies_the_other_is_stopped_and_the_start_f
 
     os.kill(children[victim], signal.SIGKILL)
 
-    assert served.process.wait(60) == 1
+    assert served.process.wait(PATIENCE) == 1
     assert f"The {name} ended by itself" in served.said
     assert not any(alive(pid) for pid in children.values())
 
@@ -179,7 +180,7 @@ def test_a_killed_start_takes_its_processes_along_and_frees_the_port(serve, inst
 
     first.end(signal.SIGKILL)
 
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + PATIENCE
     while port_taken(first.address) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert not port_taken(first.address)
@@ -199,14 +200,14 @@ def test_a_port_in_use_is_named_before_anything_is_touched(serve, empty_installa
 
         served = serve(empty_installation, ADDR=address)
 
-        assert served.process.wait(60) == 1
+        assert served.process.wait(PATIENCE) == 1
     assert f"ADDR is {address}, where nothing can listen: Address already in use" in served.said
     assert not (tmp_path / "counterfoil.sqlite3").exists()
 
 
 def test_a_database_that_is_not_there_is_named_and_a_stop_still_works(serve, empty_installation):
     served = serve(empty_installation, DATABASE_URL=f"postgres://nobody@127.0.0.1:{free_port()}/none")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while "Waiting for the database" not in served.said and time.monotonic() < deadline:
         time.sleep(0.1)
 
@@ -218,7 +219,7 @@ def test_a_database_that_is_not_there_is_named_and_a_stop_still_works(serve, emp
 
 def test_ctrl_c_in_the_middle_of_a_first_start_ends_it_quietly(serve, empty_installation):
     served = serve(empty_installation)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while "Preparing" not in served.said and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(0.5)
@@ -232,7 +233,7 @@ def test_ctrl_c_in_the_middle_of_a_first_start_ends_it_quietly(serve, empty_inst
 def test_of_several_starts_at_once_exactly_one_makes_the_admin(empty_installation):
     starts = [prepare(empty_installation) for _ in range(3)]
 
-    assert sorted(start.communicate(timeout=120)[0] for start in starts) == ["admin made\n"] + ["nothing to do\n"] * 2
+    assert sorted(start.communicate(timeout=PATIENCE)[0] for start in starts) == ["admin made\n"] + ["nothing to do\n"] * 2
 
 
 def test_a_first_start_killed_at_any_point_leaves_what_the_next_start_completes(empty_installation):
@@ -246,8 +247,8 @@ def test_a_first_start_killed_at_any_point_leaves_what_the_next_start_completes(
             start.communicate()
             killed += 1
 
-    assert prepare(empty_installation).communicate(timeout=120)[0] in ("admin made\n", "nothing to do\n")
-    assert prepare(empty_installation).communicate(timeout=120)[0] == "nothing to do\n"
+    assert prepare(empty_installation).communicate(timeout=PATIENCE)[0] in ("admin made\n", "nothing to do\n")
+    assert prepare(empty_installation).communicate(timeout=PATIENCE)[0] == "nothing to do\n"
     assert killed, "every start was over before it could be killed"
 
 
@@ -364,9 +365,10 @@ def test_a_page_that_breaks_the_content_policy_fails_its_test(open_as):
     page.goto("/accounts/login/")
     assert page.problems == []
 
-    page.evaluate("document.body.setAttribute('style', 'color: red')")
-    page.evaluate("setTimeout(() => { throw new Error('a broken script') })")
-    page.wait_for_timeout(300)
+    with page.expect_console_message():
+        page.evaluate("document.body.setAttribute('style', 'color: red')")
+    with page.expect_event("pageerror"):
+        page.evaluate("setTimeout(() => { throw new Error('a broken script') })")
 
     found = "\n".join(page.problems)
     page.problems.clear()

@@ -297,7 +297,7 @@ def test_pages_about_ones_own_account_are_closed_to_strangers(client, db, path):
 def test_sign_in_works_without_scripts(open_as, alice):
     page = open_as(scripts=False)
     page.goto("/profile/")
-    assert page.evaluate("document.activeElement.id") == "id_login"
+    page.wait_for_selector("#id_login:focus")
 
     page.fill("#id_login", alice.email)
     page.fill("#id_password", PASSWORD)
