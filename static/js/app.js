@@ -62,8 +62,8 @@ document.addEventListener("htmx:before:request", (e) => {
   opener = e.target.closest?.("a,button") || opener;
 });
 document.addEventListener("htmx:before:swap", (e) => {
-  if (e.detail.ctx.target?.id === "drawer" && e.detail.ctx !== asked) { e.preventDefault(); return; }
   const { ctx } = e.detail, whole = /^\s*<!doctype/i.test(ctx.text || "");
+  if (ctx.target?.id === "drawer" && ctx !== asked) { e.preventDefault(); return; }
   if (!whole || (ctx.select && new DOMParser().parseFromString(ctx.text, "text/html").querySelector(ctx.select))) return;
   e.preventDefault(); location.href = ctx.sourceElement?.href || ctx.request.action;
 });
