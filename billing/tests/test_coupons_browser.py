@@ -56,6 +56,7 @@ def test_a_coupon_is_made_in_two_clicks_used_on_a_statement_and_shown_under_used
     used.locator("tr", has_text="Used up").wait_for()
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("width", [1440, 390])
 def test_the_lists_the_page_and_the_form_read_well_at_every_width(open_as, axe, max, width):
     coupon = make_coupon(by=max, code="AUTUMN", name="Autumn sale", max_redemptions=50, amount_off=500, currency="USD")

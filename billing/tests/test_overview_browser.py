@@ -26,6 +26,7 @@ def business(transactional_db, max):
     return customer
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(("width", "theme"), LOOKS)
 def test_everybody_can_read_the_overview(width, theme, business, max, open_as, axe):
     page = open_as(max, width=width, theme=theme)
