@@ -23,6 +23,7 @@ SEARCHES = (
     " search/",
     "/statements/customers/",
     "/payment-requests/customers/",
+    "/erase/",  # looks for what is known of the customer in texts
 )  # what a text finds depends on the text
 ACTIVE = re.compile(rb"/(JavaScript|JS|AA|Launch|SubmitForm|EmbeddedFile|RichMedia|OpenAction(?!\s*\[))\b")
 
