@@ -130,12 +130,13 @@ def _given_address(result):
 
 
 def identity(result):
-    """How the gateway names a charge and what it was paid with, as columns."""
-    method = result.method
+    """How the gateway names a charge and what it was paid with, as columns. A kind of method we do not know is kept as
+    elsewhere, by its name: money that moved is recorded whatever it was paid with."""
+    method, known = result.method, result.method.type in Payment.Method
     return {
         "gateway_reference": result.remote_id,
-        "method_type": method.type,
-        "method_brand": kept(method.brand, 20),
+        "method_type": method.type if known else Payment.Method.ELSEWHERE,
+        "method_brand": kept(method.brand if known else method.brand or method.type, 20),
         "method_last4": kept(method.last4, 4),
         "method_bin": kept(method.bin, 8),
         "method_holder": kept(method.holder, NAME),

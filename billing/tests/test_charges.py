@@ -221,6 +221,18 @@ def test_money_for_a_statement_that_was_voided_meanwhile_becomes_credit(max):
     assert ledger_errors() == []
 
 
+def test_money_paid_with_a_method_we_do_not_know_is_recorded_all_the_same():
+    statement = make_open_statement()
+    attempt, snapshot = paid_snapshot(statement)
+    charge = snapshot.payments[0]
+    odd = replace(charge, method=replace(charge.method, type="buy_now_pay_later", brand=""))
+
+    payments.apply_snapshot(attempt, replace(snapshot, payments=(odd,)))
+
+    payment = Payment.objects.get()
+    assert (payment.status, payment.method_type, payment.method_brand) == ("paid", "recorded_elsewhere", "buy_now_pay_later")
+
+
 def test_a_statement_cannot_be_voided_while_its_customer_pays(max):
     statement = make_open_statement()
     paid_snapshot(statement)
