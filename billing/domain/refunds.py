@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from billing.domain import attempts
 from billing.domain.balance import move_balance
-from billing.domain.gateway_texts import kept_failure
+from billing.domain.gateway_texts import CODE, kept, kept_failure
 from billing.domain.once import make_once
 from billing.gateways import gateway_for
 from billing.gateways.base import DisputeStatus, Failure, RefundRequest, RefundStatus
@@ -228,7 +228,7 @@ def _apply_dispute(payment, result):
         "customer_id": payment.customer_id,
         "amount": result.amount_minor,
         "currency": result.currency,
-        "reason": result.reason,
+        "reason": kept(result.reason, CODE),
         "opened_at": result.opened_at,
     }
     dispute, new = Dispute.objects.get_or_create(gateway=payment.gateway, gateway_reference=result.remote_id, defaults=fields)
