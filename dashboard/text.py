@@ -8,7 +8,7 @@ _UNSAFE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u
 # What takes no room and means nothing: soft hyphens, marks of direction, spaces without width; joiners do mean something.
 _UNSEEN = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u2060-\u2064]")
 _LETTERS = str.maketrans({"ø": "o", "đ": "d", "ð": "d", "ł": "l", "ħ": "h", "ı": "i", "þ": "th", "æ": "ae", "œ": "oe"})
-_SEPARATORS = re.compile(r"[\W_]+")
+_WORD = re.compile(r"[^\W_]+")
 
 
 def unsafe(text):
@@ -37,24 +37,14 @@ def fold(text):
 
 def words(text):
     """The folded words of text, punctuation between them: `O'Brien, 2025-05379` gives o brien 2025 05379."""
-    return [w for w in _SEPARATORS.split(fold(text)) if w]
+    return _WORD.findall(fold(text))
 
 
 def search_text(*values):
-    """What a record is found by: each value's words, and the value run together where it had punctuation."""
-    found = []
-    for value in fold("\0".join([str(value) for value in values if value])).split("\0"):
-        if value.isalnum():
-            found.append(value)
-        elif value.replace(" ", "").isalnum():
-            found.append(" ".join(value.split()))
-        else:
-            found += _spaced_and_joined(value)
-    return " ".join(dict.fromkeys(found))
+    """What a record is found by: the values' words, each once, and run together those with punctuation between.
 
-
-def _spaced_and_joined(value):
-    """`o'brien zoe` gives o brien zoe, and obrien."""
-    parts = [w for w in _SEPARATORS.split(value) if w]
-    joined = [_SEPARATORS.sub("", p) for p in value.split() if not p.isalnum()]
-    return [" ".join(parts), *[w for w in joined if w and w not in parts]] if parts else []
+    `O'Brien Zoë` gives o brien zoe obrien.
+    """
+    text = fold(" ".join([str(value) for value in values if value]))
+    joined = ["".join(_WORD.findall(typed)) for typed in text.split() if not typed.isalnum()]
+    return " ".join(dict.fromkeys([*_WORD.findall(text), *filter(None, joined)]))
