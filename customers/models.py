@@ -143,7 +143,7 @@ class Customer(models.Model):
     reminders_paused = models.BooleanField("no payment reminders", default=False)
     email_source_at = models.DateTimeField(null=True, editable=False)  # the statement or payment that last set the e-mail
     metadata = models.JSONField(default=dict, blank=True)  # text to text
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", db_index=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
     version = models.PositiveIntegerField(default=1, editable=False)  # counts edits; a stale form is told
@@ -153,7 +153,7 @@ class Customer(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint("livemode", "did", name="customer_did_once"),
+            models.UniqueConstraint("livemode", "did", name="customer_did_once", condition=Q(did__isnull=False)),
             models.UniqueConstraint("livemode", "billing_statement_prefix", name="customer_prefix_once"),
             models.CheckConstraint(condition=~Q(name=""), name="customer_named"),
         ]
@@ -185,8 +185,7 @@ class Customer(models.Model):
         self.sort_name = fold(self.name)[:600]
         self.search = search_text(
             self.name,
-            self.first_name,
-            self.last_name,
+            person,
             self.company_name,
             self.email,
             self.phone,
@@ -245,7 +244,7 @@ class Address(models.Model):
     postal_code = models.CharField(max_length=20, blank=True)
     country = models.CharField(max_length=2, blank=True)  # ISO 3166-1 alpha-2
     is_default = models.BooleanField(default=False)
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", db_index=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
 

@@ -196,3 +196,13 @@ def test_deep_pages_and_page_1_list_the_same_customers_as_one_query_would(many_c
         after = view.page.next
 
     assert found == expected
+
+
+@pytest.mark.parametrize("table", ["customers_customer", "customers_address"])
+def test_who_made_a_record_is_shown_and_not_indexed(table, db):
+    with connection.cursor() as cursor:
+        found = connection.introspection.get_constraints(cursor, table).values()
+    indexed = [constraint["columns"] for constraint in found if constraint["index"]]
+
+    assert ["created_by_id"] not in indexed
+    assert ["customer_id"] in indexed or ["livemode", "sort_name", "id"] in indexed
