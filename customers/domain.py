@@ -45,7 +45,7 @@ def new_prefixes(count, livemode):
         letters = secrets.token_bytes(8 * (count - len(wanted))).translate(_LETTER_OF_BYTE).decode()
         wanted |= {letters[n : n + 8] for n in range(0, len(letters), 8)}
         wanted -= set(
-            Customer.objects.filter(livemode=livemode, billing_statement_prefix__in=wanted).values_list(
+            Customer.objects.filter(livemode=livemode, billing_statement_prefix__any_of=wanted).values_list(
                 "billing_statement_prefix", flat=True
             )
         )

@@ -1,7 +1,6 @@
 """Customers from CSV: which columns there are, what a row would do, and the set-based write."""
 
 from functools import cache
-from types import SimpleNamespace
 
 from django.conf import settings
 from django.db import connection
@@ -18,6 +17,7 @@ from dashboard.models import Event
 PLAIN = ("email", "phone", "did", "reference", "description", "tax_id", "currency", "metadata")
 NAMES = ("kind", "first_name", "last_name", "company_name")
 ADDRESS = {f"address_{f}": f for f in ("line1", "line2", "city", "state", "postal_code", "country")}
+_GIVEN = (*PLAIN, *ADDRESS)
 
 
 # --- the plug ------------------------------------------------------------------------------------------
@@ -118,17 +118,19 @@ class CustomerImporter(Importer):
         return ""
 
     # --- what would happen -----------------------------------------------------------------------------
+    def draft(self, row, options):
+        if not row.action and not row.values.get(options.match):
+            _plan_create(row, options)
+
     def plan(self, rows, options):
         rows = [r for r in rows if r.action != ERROR]
         found = self._match(rows, options)
         addresses = _default_addresses([c.pk for c in found.values()])
         for row in rows:
-            if row.action == ERROR:
-                continue
             customer = found.get(row.values.get(options.match))
-            if customer:
+            if customer and row.action != ERROR:
                 _plan_update(row, customer, addresses.get(customer.pk))
-            else:
+            elif not row.action:
                 _plan_create(row, options)
         _refuse_taken_dids(rows, options.livemode)
         if options.find_duplicates:
@@ -140,7 +142,7 @@ class CustomerImporter(Importer):
         if not key:
             return {}
         values = {r.values[key] for r in rows if r.values.get(key)}
-        named = Customer.objects.filter(livemode=options.livemode, **{f"{key}__in": values}).order_by("id")
+        named = Customer.objects.filter(livemode=options.livemode, **{f"{key}__any_of": values}).order_by("id")
         named = named.active() if key == "email" else named
         named = named.select_for_update() if connection.in_atomic_block else named
         found, several = {}, set()
@@ -186,24 +188,22 @@ def _plan_create(row, options):
         return row.refuse("This row names nobody: a full name, a first or last name or a company is needed.")
     if "id" in values and options.match != "id":
         row.notes.append("ID: a new customer gets a new ID.")
-    fields = {n: values[n] for n in PLAIN if values.get(n)} | _merged_metadata(values, {})
-    address = {theirs: values[theirs] for theirs in ADDRESS if values.get(theirs)}
-    row.action, row.target = CREATE, NewCustomer(options.livemode, names | fields, address, values.get("created_at"))
-    row.changes = {n: ["", v] for n, v in (names | fields | address).items() if v}
+    row.new = names | {n: values[n] for n in _GIVEN if values.get(n)} | _merged_metadata(values, {})
+    row.action, row.target = CREATE, NewCustomer(options.livemode, row.new, values.get("created_at"))
 
 
-class NewCustomer(SimpleNamespace):
+class NewCustomer:
     """A customer to be: its columns, and what derives them. A model instance of each row would take several times as
     long to make, and what is derived waits until it is stored or shown."""
 
     _meta, Kind, derive = Customer._meta, Customer.Kind, Customer.derive
     pk = property(lambda self: self.id)
 
-    def __init__(self, livemode, values, address, created_at):
+    def __init__(self, livemode, values, created_at):
         own = {"id": f"cus_{new_hex()}", "livemode": livemode, "metadata": {}, "created_at": created_at}
-        super().__init__(**_blank() | own | values)
-        self.new_address = {ADDRESS[name]: value for name, value in address.items()}
-        self.country = self.new_address.get("country", "")
+        self.__dict__ = _blank() | own | values
+        self.new_address = {ours: values[theirs] for theirs, ours in ADDRESS.items() if theirs in values}
+        self.country = values.get("address_country", "")
 
     def __str__(self):
         return self.derive().name
@@ -266,18 +266,18 @@ def _plan_update(row, customer, address):
     if not any(wanted[n] for n in NAMES[1:]):
         return row.refuse("This row would leave the customer without a name.")
     customer.old_address = address
-    row.target, row.changes = customer, changes
+    row.target, row.edits = customer, changes
     row.action = UPDATE if changes else SKIP
 
 
 def _refuse_taken_dids(rows, livemode):
     wanted = {}
     for row in rows:
-        did = row.changes.get("did", ["", ""])[1]
+        did = row.edits["did"][1] if "did" in row.edits else row.new.get("did")
         if did and wanted.setdefault(did, row) is not row:
             row.refuse("Another row of this file has the same DID. Leave it out of one of them.")
     if wanted:
-        for did, name in Customer.objects.filter(livemode=livemode, did__in=wanted).values_list("did", "name"):
+        for did, name in Customer.objects.filter(livemode=livemode, did__any_of=wanted).values_list("did", "name"):
             wanted[did].refuse(f"{name} has this DID already. A DID belongs to one customer.")
 
 
@@ -288,7 +288,7 @@ def _flag_duplicates(rows, livemode):
         wanted = {getattr(r.target, name) for r in fresh} - {""}
         if not wanted:
             continue
-        known = dict(Customer.objects.active().filter(livemode=livemode, **{f"{name}__in": wanted}).values_list(name, "name"))
+        known = dict(Customer.objects.active().filter(livemode=livemode, **{f"{name}__any_of": wanted}).values_list(name, "name"))
         for row in fresh:
             if who := known.get(getattr(row.target, name)):
                 row.duplicate = True
@@ -303,9 +303,10 @@ def _write_creates(customers, options, by, now):
         customer.billing_statement_prefix, customer.created_by_id, customer.updated_at = prefix, by.pk if by else None, now
         customer.created_at = min(customer.created_at or now, now)
     blank, data = _blank_address(options.livemode, by, now), _origin(options)
+    event_about = bulk.events_alike("customer.created", customers[0], by=by, at=now, data=data)
     bulk.insert(Customer, customers, lambda c: vars(c.derive()))
     bulk.insert(Address, [c for c in customers if c.new_address], lambda c: _address(blank, c, c.new_address))
-    bulk.insert(Event, customers, lambda c: bulk.event("customer.created", c, by=by, at=now, customer_id=c.pk, data=data))
+    bulk.insert(Event, customers, lambda c: event_about(c.pk, c.pk))
 
 
 def _origin(options):
@@ -328,7 +329,7 @@ def _write_updates(rows, options, by, now):
     changed, new, happened, columns = [], [], [], set()
     data = _origin(options)
     for row in rows:
-        customer, changes = row.target, row.changes
+        customer, changes = row.target, row.edits
         parts = {ADDRESS[n]: after for n, (_, after) in changes.items() if n in ADDRESS}
         for name, (_, after) in changes.items():
             if name not in ADDRESS:

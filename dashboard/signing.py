@@ -7,6 +7,7 @@ not the key can neither change an event nor add one without its showing. Whoever
 import hmac
 from datetime import UTC
 from functools import lru_cache
+from json.encoder import encode_basestring_ascii as quoted
 
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
@@ -36,6 +37,19 @@ def is_signed(text, signature):
 def sign_event(fields):
     """The signature of an event, of {column: value} with all COLUMNS."""
     return sign(content([fields[name] for name in COLUMNS]))
+
+
+def signer_of_alike(common):
+    """A function (id, object_id, customer_id) that signs events which have all else of COLUMNS in common."""
+    alike = content([common[name] for name in COLUMNS if name not in ("id", "object_id", "customer_id")])
+    kind, object_type = quoted(common["type"]), quoted(common["object_type"])
+    rest = alike.decode().removeprefix(f"[{kind},{object_type}")
+
+    def sign_one(event_id, object_id, customer_id):
+        ids = f"{quoted(event_id)},{kind},{object_type},{quoted(object_id)},{quoted(customer_id)}"
+        return sign(f"[{ids}{rest}".encode())
+
+    return sign_one
 
 
 def content(values):

@@ -46,14 +46,20 @@ class Row:
     values: dict = field(default_factory=dict)
     notes: list = field(default_factory=list)  # what was left out or looks odd, as sentences
     action: str = ""
-    changes: dict = field(default_factory=dict)  # field -> [before, after]
+    new: dict = field(default_factory=dict)  # field -> value, of a record it creates
+    edits: dict = field(default_factory=dict)  # field -> [before, after], of a record it changes
     target: object = None  # the record it creates or changes
     key: str = ""  # what it is matched by, to find a second row about the same record
     duplicate: bool = False
 
     def refuse(self, sentence):
-        self.action, self.changes = ERROR, {}
+        self.action, self.new, self.edits = ERROR, {}, {}
         self.notes.insert(0, sentence)
+
+    @property
+    def changes(self):
+        """{field: [before, after]} for people to look at; nothing was before what is created."""
+        return self.edits or {name: ["", value] for name, value in self.new.items() if value}
 
 
 @dataclass(frozen=True)
@@ -83,9 +89,12 @@ class Importer(ABC):
     presets = ()  # (headings that tell a known file, {heading: field})
     prefix = ""  # "metadata.": open-ended columns, one per key
 
+    def draft(self, row, options):  # noqa: B027  (a noun need not)
+        """Plan a row as far as it goes without a look at the database, while that is still busy with rows before it."""
+
     @abstractmethod
     def plan(self, rows, options):
-        """Set action, changes, target and key of every row that is not an error, in a few queries a batch."""
+        """Set action, new or edits, target and key of every row that is not an error, in a few queries a batch."""
 
     @abstractmethod
     def write(self, rows, options, *, by):

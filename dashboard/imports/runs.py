@@ -19,7 +19,7 @@ from dashboard import events, states
 from dashboard.card_numbers import hidden_copy, hide_card_numbers
 from dashboard.export import guard
 from dashboard.import_models import Import, ImportMapping, ImportPiece, ImportRow
-from dashboard.imports import files
+from dashboard.imports import bulk, files
 from dashboard.imports.rows import CREATE, ERROR, PROBLEM_HEADER, SKIP, UPDATE, find_importer, header_key
 from dashboard.states import DomainError
 from dashboard.text import clean_text
@@ -168,6 +168,7 @@ def _fresh():
     return {"at_row": 0, "updated_at": timezone.now()} | dict.fromkeys([*_COUNTED.values(), "notices", "duplicates"], 0)
 
 
+@bulk.rare_collections()
 def check_rows(run_id):
     """Go through the whole file and keep what each row would do. Called by the worker; safe to call twice."""
     run = Import.objects.get(pk=run_id)
@@ -276,6 +277,7 @@ def confirm_import(run, *, by):
     return run
 
 
+@bulk.rare_collections()
 def apply_rows(run_id):
     """Write the checked rows, batch by batch, from where the last committed batch ended. Called by the worker."""
     run = Import.objects.select_related("applied_by").get(pk=run_id)

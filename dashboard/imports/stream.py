@@ -1,7 +1,6 @@
 """A whole file at once: read, check, write, batch by batch, in constant memory. For sample data, the command
 line and measurements; people in a browser see a check first (`runs`)."""
 
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from django.db import transaction
 
-from dashboard.imports import files
+from dashboard.imports import bulk, files
 from dashboard.imports.rows import CREATE, ERROR, SKIP, UPDATE, Options, find_importer
 
 BATCH = 2000
@@ -34,6 +33,7 @@ class Result:
                 self.problems.append((row.number, row.notes))
 
 
+@bulk.rare_collections()
 def run_import(source, mapping=None, *, importer, livemode, by, match="", country="", clear=False, label="", batch=BATCH):
     """Import a CSV file (a path or a seekable binary file) and return its Result.
 
@@ -49,22 +49,45 @@ def run_import(source, mapping=None, *, importer, livemode, by, match="", countr
         columns = plug.guess(headers) if mapping is None else [mapping.get(h, "") for h in headers]
         options = Options(livemode=livemode, match=match, country=country, clear=clear, find_duplicates=False, source=label)
         read = plug.reader(headers, columns, options)
-        result = Result()
-        with ThreadPoolExecutor(1, "import-reader") as reader:
-            ahead = reader.submit(_take, read, records, batch)
-            while rows := ahead.result():
-                ahead = reader.submit(_take, read, records, batch)
+        ahead, result = _Ahead(_drafted(plug, read, records, options), batch), Result()
+        while rows := ahead.take():
+            with bulk.meanwhile(ahead.read()):
                 _write(plug, rows, options, by)
-                result.count(rows)
+            result.count(rows)
     return result
 
 
-def _take(read, records, batch):
-    """The next rows, read in another thread while the database stores those before; nothing here asks the database.
+def _drafted(plug, read, records, options):
+    for number, cells in records:
+        row = read(number, cells)
+        plug.draft(row, options)
+        yield row
 
-    What is wrong with the file comes up when their turn has come: the batch before is stored by then. Raises FileProblem.
-    """
-    return [read(number, cells) for number, cells in islice(records, batch)]
+
+class _Ahead:
+    """Rows in batches, the next of which is read step by step while the database stores the one before."""
+
+    def __init__(self, rows, batch):
+        self.rows, self.batch = rows, batch
+        self.ready, self.problem = [], None
+
+    def read(self):
+        """A generator that reads one row of the next batch a step. What is wrong with the file waits for its turn."""
+        try:
+            for row in islice(self.rows, self.batch - len(self.ready)):
+                self.ready.append(row)
+                yield
+        except files.FileProblem as problem:
+            self.problem = problem
+
+    def take(self):
+        """The next batch, whole; none at the end. Raises FileProblem: the batches before are stored by then."""
+        for _ in self.read():
+            pass
+        if self.problem:
+            raise self.problem
+        taken, self.ready = self.ready, []
+        return taken
 
 
 @transaction.atomic

@@ -100,6 +100,17 @@ def test_events_of_a_large_import_are_signed(max):
     assert faults() == []
 
 
+@pytest.mark.parametrize("data", [{}, {"origin": "import"}, {'Ä"\\': ["é\n", 1.0, 2.5, None], "": {"a": True}}])
+def test_events_alike_are_signed_as_each_on_its_own_would_be(max, data):
+    from dashboard.imports import bulk
+
+    about = bulk.events_alike("customer.created", make_customer(by=max), by=max, at=timezone.now(), data=data)
+    made = [about(f"cus_{n}", owner) for n, owner in enumerate(["cus_1", "", 'Ö"\\'])]
+
+    assert [m["signature"] for m in made] == [signing.sign_event(m) for m in made]
+    assert len({m["signature"] for m in made}) == 3
+
+
 def test_young_events_are_not_sealed_yet(alice):
     make_customer(by=alice)
 

@@ -233,7 +233,13 @@ def test_no_event_is_given_a_secret():
     calls, wrong = 0, []
     for module, path in sources().items():
         for call in [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]:
-            if ast.unparse(call.func) in ("events.record", "events.note", "events.record_many", "bulk.event"):
+            if ast.unparse(call.func) in (
+                "events.record",
+                "events.note",
+                "events.record_many",
+                "bulk.event",
+                "bulk.events_alike",
+            ):
                 calls += 1
                 given = [f"{word.arg}={ast.unparse(word.value)}" for word in call.keywords]
                 wrong += [f"{module}: {text}" for text in given if SECRET.search(text)]

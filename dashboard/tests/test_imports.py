@@ -2,18 +2,14 @@
 
 import gzip
 import io
-import json
-from pathlib import Path
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import transaction
-from django.utils import timezone
 
 from customers.imports import IMPORTER
 from customers.models import Customer
 from dashboard.import_models import Import, ImportPiece
-from dashboard.imports import bulk, files, runs, stream
+from dashboard.imports import files, runs
 from dashboard.imports.rows import Options, header_key, tidy
 from dashboard.models import Event
 from dashboard.states import DomainError
@@ -444,80 +440,3 @@ def test_a_check_asks_the_same_few_queries_whatever_the_rows(max, django_assert_
         rows = [read(n, [f"R{n}", f"Person {n}", f"p{n}@example.com"]) for n in range(count)]
         with django_assert_num_queries(2):  # who has the reference, who has the e-mail
             IMPORTER.plan(rows, options)
-
-
-# --- a whole file at once ------------------------------------------------------------------------
-
-
-def test_a_whole_file_is_imported_at_once_and_a_second_time_changes_nothing(max, tmp_path):
-    path = tmp_path / "people.csv"
-    path.write_text(people(7) + ",,\nR9,,\n")
-    first = stream.run_import(path, importer="customers", livemode=False, by=max, match="reference", batch=3)
-    assert (first.created, first.errors) == (7, 1)
-    assert first.problems[0][0] == 10
-    again = stream.run_import(Path(path), importer="customers", livemode=False, by=max, match="reference", batch=3)
-    assert (again.created, again.updated, again.unchanged, again.errors) == (0, 0, 7, 1)
-
-
-def test_what_is_wrong_further_down_the_file_leaves_the_batches_before_it_stored(max, tmp_path):
-    """The next batch is read, in another thread, while one is stored, which must not break off."""
-    path = tmp_path / "half.csv"
-    path.write_text(people(70) + 'R71,"Never closed,p@example.com\n')
-
-    with pytest.raises(files.FileProblem, match="never closed"):
-        stream.run_import(path, importer="customers", livemode=False, by=max, batch=60)
-
-    assert Customer.objects.count() == Event.objects.filter(type="customer.created").count() == 60
-
-
-def test_rows_are_read_without_the_database_so_that_another_thread_may(db, django_assert_num_queries):
-    headers = [f.name for f in IMPORTER.fields if not f.read_only]
-    cells = dict.fromkeys(headers, "odd") | {"address_country": "DE", "phone": "0711 555-1234", "metadata": '{"a": 1}'}
-    with django_assert_num_queries(0):
-        row = IMPORTER.reader(headers, headers, Options(livemode=False))(2, list(cells.values()))
-
-    assert row.values["address_country"] == "DE"
-    assert len(row.notes) > 3
-
-
-def test_each_of_many_records_keeps_its_own_json(max):
-    at = timezone.now()
-    make = lambda n: bulk.event("customer.created", Customer(livemode=False), by=max, at=at, data={"n": n // 2})  # noqa: E731
-
-    with transaction.atomic():
-        bulk.insert(Event, range(100), make)
-
-    assert sorted(e.data["n"] for e in Event.objects.filter(type="customer.created")) == sorted([*range(50)] * 2)
-
-
-def test_many_rows_at_once_are_stored_the_same_as_a_few(max, tmp_path):
-    """More than 50 rows go by COPY on PostgreSQL; they must be the rows bulk_create makes."""
-    few, many = tmp_path / "few.csv", tmp_path / "many.csv"
-    row = '{ref},Ánge "L",a{ref}@example.com,+12025550{ref},"{{""k"": ""v\\\\n""}}",Line \\\\ 1,US\n'
-    header = "reference,name,email,phone,metadata,address_line1,address_country\n"
-    few.write_text(header + row.format(ref=100))
-    many.write_text(header + "".join(row.format(ref=n) for n in range(101, 161)))
-    for path in (few, many):
-        assert stream.run_import(path, importer="customers", livemode=False, by=max).errors == 0
-    one, other = Customer.objects.get(reference="100"), Customer.objects.get(reference="160")
-    for field in (
-        "first_name",
-        "last_name",
-        "kind",
-        "country",
-        "metadata",
-        "currency",
-        "origin",
-        "version",
-        "livemode",
-        "did",
-        "archived_at",
-        "status",
-    ):
-        assert getattr(one, field) == getattr(other, field), field
-    assert one.metadata == {"k": "v\\n"}
-    assert one.address.line1 == other.address.line1 == "Line \\\\ 1"
-    assert other.search == one.search.replace("100", "160").replace(one.pk[4:], other.pk[4:])
-    events = Event.objects.filter(type="customer.created").order_by("id")
-    assert events.count() == 61
-    assert json.dumps(events.first().data) == json.dumps(events.last().data)
