@@ -87,8 +87,10 @@ def csv_bytes(queryset, columns, viewer):
 
 
 # A download may take long. With parallel workers, hash or merge joins the database would read and sort everything before it
-# sends a row: without them it walks the index of the list's order and looks up what belongs to each row.
-_STREAMING = """SELECT set_config('TimeZone', %s, true), set_config('statement_timeout', '0', true),
+# sends a row: without them it walks the index of the list's order and looks up what belongs to each row. Times are made of
+# the text that DateStyle ISO gives.
+_STREAMING = """SELECT set_config('TimeZone', %s, true), set_config('DateStyle', 'ISO', true),
+set_config('statement_timeout', '0', true),
 set_config('max_parallel_workers_per_gather', '0', true),
 set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)"""
 # COPY writes "" for an empty text, lest it be taken for its word for NULL. With a word nobody writes, taken out again here,
@@ -194,18 +196,25 @@ class _Money(Func):
 
 
 def _time_sql(expression, column):
-    """ISO 8601 in the session's zone; the offset of UTC as a constant, for to_char takes a third of its time to find it."""
-    offset = '"+00:00"' if settings.TIME_ZONE == "UTC" else "TZH:TZM"
-    return _sql(f"to_char(%(expressions)s, 'YYYY-MM-DD\"T\"HH24:MI:SS.MS{offset}')")(expression, column)
+    """ISO 8601 in the session's zone, from the database's own text of it: to_char takes three times as long. That text
+    has an offset of whole hours without its minutes."""
+    text = "replace(%(expressions)s::text, ' ', 'T')"
+    minutes = (
+        "':00'"
+        if settings.TIME_ZONE == "UTC"
+        else "CASE WHEN left(right(%(expressions)s::text, 3), 1) IN ('+', '-') THEN ':00' ELSE '' END"
+    )
+    return _sql(f"{text} || {minutes}")(expression, column)
 
 
-# Most text starts with a letter or is empty and most of the rest is a phone with its +, which is seen at a tenth of the price
-# of the expression that looks for formulas. ~>=~ and ~<~ compare bytes, whatever the column's collation. What is a space
-# beyond ASCII is spelt out: with the collations C and C.UTF-8 \\s knows none of them.
+# Most text starts with a letter (65 to 125) or is empty (0) and most of the rest is a phone with its + (43), which is seen at
+# a tenth of the price of the expression that looks for formulas. What is a space beyond ASCII is spelt out: with the
+# collations C and C.UTF-8 \\s knows none of them.
 _SPACES = r"\\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000"
 _GUARD = (
-    "CASE WHEN %(expressions)s ~>=~ 'A' AND %(expressions)s ~<~ '~' OR %(expressions)s = '' THEN %(expressions)s "
-    f"WHEN %(expressions)s ^@ '+' OR %(expressions)s ~ E'^''*[\\\\s{_SPACES}]*[=+\\\\-@\\\\t\\\\r\\\\n＝＋－＠]' "
+    "CASE WHEN ascii(%(expressions)s) BETWEEN 65 AND 125 THEN %(expressions)s "
+    "WHEN ascii(%(expressions)s) = 43 OR ascii(%(expressions)s) > 0 "
+    f"AND %(expressions)s ~ E'^''*[\\\\s{_SPACES}]*[=+\\\\-@\\\\t\\\\r\\\\n＝＋－＠]' "
     "THEN '''' || %(expressions)s ELSE %(expressions)s END"
 )
 _SQL = {
@@ -243,7 +252,11 @@ def _lines(rows):
 
 
 def _time(value, _currency):
-    return value.astimezone(settings.ZONE).isoformat(timespec="milliseconds") if value else ""
+    """As PostgreSQL writes it: a fraction of a second without zeros at its end."""
+    if not value:
+        return ""
+    text = value.astimezone(settings.ZONE).isoformat()
+    return f"{text[:-6].rstrip('0')}{text[-6:]}" if value.microsecond else text
 
 
 _FORMAT = {
