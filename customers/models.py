@@ -157,16 +157,18 @@ class Customer(models.Model):
             models.UniqueConstraint("livemode", "billing_statement_prefix", name="customer_prefix_once"),
             models.CheckConstraint(condition=~Q(name=""), name="customer_named"),
         ]
-        indexes = [  # one per offered sort and filter, each ending in the id: keyset paging walks them
-            models.Index("livemode", F("created_at").desc(), F("id").desc(), name="customer_created"),
-            models.Index("livemode", F("updated_at").desc(), F("id").desc(), name="customer_updated"),
+        # One per offered sort and filter, each ending in the id: keyset paging walks them, the newest first from their end.
+        # Ascending, for what is new goes to the end then, which costs a fifth less and leaves fuller pages.
+        indexes = [
+            models.Index("livemode", "created_at", "id", name="customer_created"),
+            models.Index("livemode", "updated_at", "id", name="customer_updated"),
             models.Index("livemode", "sort_name", "id", name="customer_name"),
             models.Index("livemode", "email", "id", name="customer_email"),
-            models.Index("livemode", "status", F("created_at").desc(), F("id").desc(), name="customer_status"),
-            models.Index("livemode", "origin", F("created_at").desc(), F("id").desc(), name="customer_origin"),
-            models.Index("livemode", "kind", F("created_at").desc(), F("id").desc(), name="customer_kind"),
-            models.Index("livemode", "country", F("created_at").desc(), F("id").desc(), name="customer_country"),
-            models.Index("livemode", "currency", F("created_at").desc(), F("id").desc(), name="customer_currency"),
+            models.Index("livemode", "status", "created_at", "id", name="customer_status"),
+            models.Index("livemode", "origin", "created_at", "id", name="customer_origin"),
+            models.Index("livemode", "kind", "created_at", "id", name="customer_kind"),
+            models.Index("livemode", "country", "created_at", "id", name="customer_country"),
+            models.Index("livemode", "currency", "created_at", "id", name="customer_currency"),
             models.Index("livemode", "company_name", name="customer_company", condition=~Q(company_name="")),
             models.Index("livemode", "reference", "id", name="customer_reference", condition=~Q(reference="")),
             models.Index("phone", name="customer_by_phone"),
