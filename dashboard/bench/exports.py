@@ -42,7 +42,7 @@ def against_raw(what, columns, user, size, rounds):
     cases = {"ours": partial(export, columns, user), "raw": raw}
     if connection.vendor == "postgresql":
         cases["start"] = partial(psql, "SELECT 1")
-    taken = clock.medians(cases, max(3, rounds // 5))
+    taken = clock.medians(cases, max(3, rounds // 2))
     baseline = taken["raw"] - taken.get("start", 0)
     name, limit = ("psql \\copy", 1.5) if connection.vendor == "postgresql" else ("sqlite3 + csv", None)
     how = f"{taken['ours'] / 1000:.2f} / {baseline / 1000:.2f} s"

@@ -214,23 +214,24 @@ class _Column(NamedTuple):
 
 def _read_cells(row, columns, options):
     """Parse the cells into row.values; a file has many, so what is plain text goes the short way."""
-    for column in columns:
-        typed = row.cells[column.at].strip()
+    cells, values = row.cells, row.values
+    for at, name, label, header, parse, _, long in columns:
+        typed = cells[at].strip()
         plain = typed.isascii() and typed.isprintable()
-        text = typed if plain else tidy(typed, column.long)
+        text = typed if plain else tidy(typed, long)
         if text[:1] == "'":
             text = unguard(text).strip()
         if not text:
             if options.clear:
-                row.values[column.name] = ""
+                values[name] = ""
             continue
-        value, problem = column.parse(text, row, options, column.header)
+        value, problem = parse(text, row, options, header)
         if problem:
-            row.notes.append(f"{column.label}: {problem}")
+            row.notes.append(f"{label}: {problem}")
             continue
-        row.values[column.name] = value
+        values[name] = value
         if not plain and unsafe(typed):
-            row.notes.append(f"{column.label}: invisible characters were taken out.")
+            row.notes.append(f"{label}: invisible characters were taken out.")
 
 
 def tidy(text, long=False):
