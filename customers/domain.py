@@ -39,17 +39,22 @@ class Stale(DomainError):
 
 
 def new_prefixes(count, livemode):
-    """`count` statement prefixes no customer of this mode has: 8 letters and digits each."""
-    wanted = set()
-    while len(wanted) < count:
-        letters = secrets.token_bytes(8 * (count - len(wanted))).translate(_LETTER_OF_BYTE).decode()
-        wanted |= {letters[n : n + 8] for n in range(0, len(letters), 8)}
-        wanted -= set(
-            Customer.objects.filter(livemode=livemode, billing_statement_prefix__any_of=wanted).values_list(
-                "billing_statement_prefix", flat=True
-            )
-        )
-    return list(wanted)
+    """`count` statement prefixes no customer of this mode has: 8 letters and digits each.
+
+    The first three are the same, drawn anew each time: one look at one place of the index finds all that begin so, and many
+    new ones go to that place.
+    """
+    start, found = _letters(3), set()
+    alike = Customer.objects.filter(livemode=livemode, billing_statement_prefix__range=(start, f"{start}ZZZZZZ"))
+    taken = set(alike.values_list("billing_statement_prefix", flat=True))
+    while len(found) < count:
+        letters = _letters(5 * (count - len(found)))
+        found |= {start + letters[n : n + 5] for n in range(0, len(letters), 5)} - taken
+    return list(found)
+
+
+def _letters(count):
+    return secrets.token_bytes(count).translate(_LETTER_OF_BYTE).decode()
 
 
 @transaction.atomic

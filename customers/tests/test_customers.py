@@ -178,6 +178,25 @@ def test_prefixes_are_made_of_letters_and_digits_nobody_confuses(alice):
     assert all(len(one) == 8 for one in made)
 
 
+@pytest.mark.parametrize("livemode", [False, True])
+def test_a_prefix_somebody_has_is_not_given_again(alice, monkeypatch, livemode):
+    make_customer(by=alice, billing_statement_prefix="AAABBBBB")
+    drawn = iter(["AAA", "BBBBBCCCCC", "DDDDD", "EEEEE"])
+    monkeypatch.setattr(domain, "_letters", lambda count: next(drawn))
+
+    made = domain.new_prefixes(2, livemode)
+
+    assert sorted(made) == (["AAABBBBB", "AAACCCCC"] if livemode else ["AAACCCCC", "AAADDDDD"])
+
+
+def test_the_last_prefix_there_can_be_is_seen_too(alice, monkeypatch):
+    make_customer(by=alice, billing_statement_prefix="A2ZZZZZZ")
+    drawn = iter(["A2Z", "ZZZZZ", "22222"])
+    monkeypatch.setattr(domain, "_letters", lambda count: next(drawn))
+
+    assert domain.new_prefixes(1, False) == ["A2Z22222"]
+
+
 # --- editing -----------------------------------------------------------------------------------------
 
 
