@@ -337,7 +337,7 @@ def at_once(times, act):
         try:
             ready.wait(60)
             return act(n)
-        except Exception as error:
+        except Exception as error:  # whatever it is: the caller counts who got what
             return error
         finally:
             connection.close()

@@ -359,7 +359,7 @@ def at_once(count, act):
     def run(n):
         try:
             act(n)
-        except Exception as error:
+        except Exception as error:  # whatever it is: the caller looks at it
             problems.append(error)
         finally:
             connection.close()

@@ -22,6 +22,7 @@ _NOTHING = {}
 WORTH_COPYING = 50
 PENDING_SEARCH_LIST = "64MB"  # entries a search index may gather before it files them: larger batches file faster
 
+_USUAL = gc.get_threshold()  # not what is found on entering: several threads may be inside
 _meanwhile = ContextVar("meanwhile", default=())
 
 
@@ -39,12 +40,11 @@ def meanwhile(work):
 @contextmanager
 def rare_collections():
     """What a batch is made of dies with it and holds no cycles: look for cycles less often than every 2,000 objects."""
-    before = gc.get_threshold()
-    gc.set_threshold(100_000, *before[1:])
+    gc.set_threshold(100_000, *_USUAL[1:])
     try:
         yield
     finally:
-        gc.set_threshold(*before)
+        gc.set_threshold(*_USUAL)
 
 
 def insert(model, things, record=None):
