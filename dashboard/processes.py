@@ -16,6 +16,7 @@ from django.core.management.base import CommandError
 
 STOP_PATIENCE = 30  # seconds a child may take to finish what it is doing
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_asked = []  # the signals that came
 
 
 class Stopped(BaseException):
@@ -23,13 +24,27 @@ class Stopped(BaseException):
 
 
 def stop_on_signals():
-    """From now on each of SIGNALS raises Stopped in the main thread."""
+    """From now on each of SIGNALS raises Stopped in the main thread, or where that is dropped, at the next stop_if_asked."""
     for number in SIGNALS:
         signal.signal(number, _raise_stopped)
+    sys.unraisablehook = _tell_but_stopped
 
 
-def _raise_stopped(*_):
+def _raise_stopped(number, _frame):
+    _asked.append(number)
     raise Stopped
+
+
+def _tell_but_stopped(dropped, tell=sys.unraisablehook):
+    if dropped.exc_type is not Stopped:
+        tell(dropped)
+
+
+def stop_if_asked():
+    """Raise Stopped again if it was raised and got lost: Python drops what is raised in a destructor or a weakref's callback,
+    and imports are full of those."""
+    if _asked:
+        raise Stopped
 
 
 @contextmanager
@@ -105,6 +120,7 @@ def _end_with_parent():
 def wait_for_first_end(children):
     """Wait until one of children ends; its name."""
     while True:
+        stop_if_asked()
         for name, child in children.items():
             if child.poll() is not None:
                 return name
@@ -136,6 +152,7 @@ def wait_until_it_answers(server, address):
     """Return once the web server at (host, port) answers a request, whatever the answer, or has ended."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address[0], address[0])
     while server.poll() is None and not _answers(host, address[1]):
+        stop_if_asked()
         time.sleep(0.05)
 
 

@@ -230,6 +230,31 @@ def test_ctrl_c_in_the_middle_of_a_first_start_ends_it_quietly(serve, empty_inst
     assert "Counterfoil is at" not in served.said
 
 
+LOST = """
+import signal, types
+from dashboard import processes
+
+class Last:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+
+processes.stop_on_signals()
+last = Last()
+del last  # what its end raises is dropped
+print("lost", flush=True)
+try:
+    processes.wait_for_first_end({"web server": types.SimpleNamespace(poll=lambda: None)})
+except processes.Stopped:
+    print("heard")
+"""
+
+
+def test_a_signal_that_came_where_python_drops_exceptions_is_heard_at_the_next_step():
+    done = subprocess.run([sys.executable, "-c", LOST], cwd=BASE_DIR, capture_output=True, text=True, timeout=60)
+
+    assert (done.stdout.split(), done.stderr) == (["lost", "heard"], "")
+
+
 def test_of_several_starts_at_once_exactly_one_makes_the_admin(empty_installation):
     starts = [prepare(empty_installation) for _ in range(3)]
 

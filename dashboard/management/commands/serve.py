@@ -22,6 +22,7 @@ class Command(BaseCommand):
         try:
             with processes.listening(settings.BIND) as listener:
                 self.prepare()
+                processes.stop_if_asked()
                 children["web server"] = processes.start_web_server(listener)
             processes.wait_until_it_answers(children["web server"], settings.BIND)
             children["task worker"] = processes.start_worker()  # after the server: it would slow its start
