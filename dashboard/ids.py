@@ -4,7 +4,7 @@
 then 48 random bits, so ids sort by creation. Ids are names, not secrets.
 """
 
-import random
+import os
 import re
 import secrets
 import threading
@@ -26,7 +26,7 @@ def new_hex():
     global _last
     with _lock:
         now = time.time_ns() // 1_000_000
-        _last = now << 48 | secrets.randbits(47) if now > _last >> 48 else _last + 1 + random.getrandbits(16)
+        _last = now << 48 | secrets.randbits(47) if now > _last >> 48 else _last + 1 + int.from_bytes(os.urandom(2))
         return f"{_last:024x}"
 
 

@@ -90,7 +90,7 @@ def test_created_at_tells_day_time_and_zone_and_the_file_says_it_too(as_max, max
 
     assert re.search(r'<time datetime="[^"]+(?:Z|\+00:00)"[^>]*title="[^"]*\d{1,2}:\d\d[^"]*UTC', page.text)
     assert exported(as_max)[0]["id"] == customer.pk
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", exported(as_max)[0]["created_at (UTC)"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?\+00:00", exported(as_max)[0]["created_at (UTC)"])
 
 
 @pytest.mark.parametrize("sort", ["name", "email", "created_at"])
