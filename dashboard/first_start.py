@@ -8,7 +8,7 @@ import fcntl
 import hashlib
 import secrets
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
@@ -86,13 +86,25 @@ def _ask(query):
 
 
 def migrate(say):
-    """Apply the migrations that are missing, each in its own transaction, and make the cache table."""
+    """Apply the migrations that are missing, each in its own transaction, and make the cache table.
+
+    An empty database gets all of it or nothing: of a migration whose indexes or foreign keys come last Django notes that it
+    is done after its transaction, and a start killed in between would leave tables which no later start could make.
+    """
     executor = MigrationExecutor(connection)
     if not executor.migration_plan(executor.loader.graph.leaf_nodes()):
         return
     say("Preparing the database.")
-    call_command("createcachetable", verbosity=0)  # before the migrations: their end means all tables are there
-    call_command("migrate", verbosity=0, interactive=False)
+    with nullcontext() if executor.loader.applied_migrations else _all_or_nothing():
+        call_command("createcachetable", verbosity=0)  # before the migrations: their end means all tables are there
+        call_command("migrate", verbosity=0, interactive=False)
+
+
+@contextmanager
+def _all_or_nothing():
+    """One transaction for schema and rows; SQLite alters no schema in one that began while it looked after foreign keys."""
+    with connection.constraint_checks_disabled(), transaction.atomic():
+        yield
 
 
 def collect_files(say):

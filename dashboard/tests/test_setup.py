@@ -277,6 +277,24 @@ def test_a_first_start_killed_at_any_point_leaves_what_the_next_start_completes(
     assert killed, "every start was over before it could be killed"
 
 
+DYING = """
+import os
+from django.db.migrations.recorder import MigrationRecorder
+
+record = MigrationRecorder.record_applied
+MigrationRecorder.record_applied = lambda self, app, name: os._exit(9) if app == "{app}" else record(self, app, name)
+"""
+
+
+@pytest.mark.parametrize("app", ["admin", "customers", "billing"])
+def test_a_first_start_killed_before_a_migration_is_noted_is_completed_by_the_next(empty_installation, app):
+    """Django notes one whose foreign keys come last when its tables are there already."""
+    killed = subprocess.run([sys.executable, "-c", DYING.format(app=app) + PREPARE], env=empty_installation, cwd=BASE_DIR)
+
+    assert killed.returncode == 9
+    assert prepare(empty_installation).communicate(timeout=PATIENCE)[0] == "admin made\n"
+
+
 # --- the steps ----------------------------------------------------------------------------------
 
 
